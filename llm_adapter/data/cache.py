@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import IO, TypeVar
@@ -20,11 +21,9 @@ from .corpus import Corpus
 from .examples import Fault
 from .tokens import Options
 
-FORMAT = 5
-"""Raise it when the same rows give other tokens, or the files change their form: older files are then ignored."""
 Value = TypeVar("Value")
-# Examples, dropped rows, and ignored keys with their counts
-Tokenized = tuple[Corpus, list[Fault], dict[str, int]]
+# Examples, dropped rows, ignored keys with their counts, and the number of rows
+Tokenized = tuple[Corpus, list[Fault], dict[str, int], int]
 
 
 def cache_folder(name: str | None, kind: str = "tokens") -> Path | None:
@@ -37,7 +36,7 @@ def cache_folder(name: str | None, kind: str = "tokens") -> Path | None:
 
 
 def content_key(digest: str, tokenizer, options: Options, max_negatives: int | None) -> str:
-    """Return a hash of all that the tokens depend on: data, tokenizer, template, options, versions."""
+    """Return a hash of all that the tokens depend on: data, tokenizer, template, options, code, versions."""
     template = json.dumps(tokenizer.chat_template)
     parts = [
         digest,
@@ -46,11 +45,18 @@ def content_key(digest: str, tokenizer, options: Options, max_negatives: int | N
         str(date.today()) * ("strftime_now" in template),  # such a template writes the date
         asdict(options),
         max_negatives,
-        FORMAT,
+        code_digest(),
         [metadata.version(name) for name in ("transformers", "tokenizers", "jinja2")],
     ]
 
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@cache
+def code_digest(folder: Path = Path(__file__).parent) -> str:
+    """Return a hash of the modules that make tokens and write these files, so that a change makes them anew."""
+    modules = [(path.name, path.read_text("utf-8")) for path in sorted(folder.glob("*.py"))]
+    return hashlib.sha256(json.dumps(modules).encode()).hexdigest()
 
 
 def tokenizer_digest(tokenizer) -> str:
@@ -104,16 +110,17 @@ def load(folder: Path, key: str) -> Tokenized | None:
             raise ValueError("tokens that do not have their checksum")
 
         corpus = Corpus(tokens, pieces, rows, tuple(map(tuple, header["notes"])))
-        return corpus, [Fault(**fault) for fault in header["faults"]], header["ignored"]
+        faults = [Fault(**fault) for fault in header["faults"]]
+        return corpus, faults, header["ignored"], header["rows"]
 
     return fetch(_path(folder, key), read)
 
 
 def save(folder: Path, key: str, tokenized: Tokenized) -> None:
     """Write `tokenized` under `key`: an array of tokens, which can be mapped, and then an archive of all else."""
-    corpus, faults, ignored = tokenized
+    corpus, faults, ignored, rows = tokenized
     facts = {"key": key, "faults": [asdict(fault) for fault in faults], "ignored": ignored}
-    facts |= {"notes": corpus.notes, "checksum": zlib.crc32(corpus.tokens.data)}
+    facts |= {"rows": rows, "notes": corpus.notes, "checksum": zlib.crc32(corpus.tokens.data)}
     header = np.frombuffer(json.dumps(facts).encode(), np.uint8)
 
     def write(file: IO[bytes]) -> None:

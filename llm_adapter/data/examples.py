@@ -3,8 +3,8 @@
 A row has one of two kinds of fault. A *fatal* one breaks the format (no JSON, a missing key, a wrong type): the file is
 not what its user believes, and the run stops. An *unusable* row is well formed but teaches nothing (`REASONS`): it is
 dropped, counted and listed. A row that is used but may surprise its user has *notes* (`NOTES`), which are counted.
-`layouts` brings the layouts of public sets into one, `rows` parses a row, `checking` goes through a source; nothing
-there needs a model or a tokenizer.
+`layouts` brings the layouts of public sets into one, `rows` parses a row, `checking` goes through a source, `pairing`
+joins rows of one response; nothing there needs a model or a tokenizer.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ NOTES = {
         "thoughts): split where the two part "
         """(to avoid it: --chat_template_kwargs '{"enable_thinking": false}', or --chat_template)"""
     ),
+    "turns_ignored": "the chat template does not write text or a tool call of a turn of the prompt",
     "rewritten": "the chat template leaves out or changes text of a response, such as thoughts",
     "endless": "the template writes no end token after a response: the model never learns to stop",
     "kwargs_ignored": "chat_template_kwargs of the row has names that no chat template reads here",
@@ -54,7 +55,10 @@ NOTES = {
     "repeats_prompt": "a plain response begins with the text of the prompt",
     "reversed": "an earlier row prefers the rejected response of this one",
     "turns": "a response has turns of others, such as the user or a tool: their tokens are trained on, too",
-    "inner_end": "a plain response goes on after an end token: the model learns to continue there",
+    "control_text": (
+        "text of the row gives control tokens, such as the mark of a turn, or an end in the middle: the model reads "
+        "them as real ones"
+    ),
     "lower_score": "the scores of the row prefer a rejected response",
     "tie": "the scores of the row prefer neither response",
     "across": "two rows with labels and different prompts: their responses do not answer the same prompt",
@@ -86,7 +90,8 @@ class Example:
 
     `system` precedes a prompt in plain text, `tools` and `template` go to the chat template, `sampled` are token ids
     that stand for the text, `notes` are keys of `NOTES`, and `ignored` are the keys of the row that nothing reads.
-    A row of one response has a `label`: `chosen` is the response, good or bad, and `rejected` is empty.
+    A row of one response has a `label`: `chosen` is the response, good or bad, and `rejected` is empty. Where such rows
+    are paired, `partners` are the files and lines that the rejected responses come from.
     """
 
     line: int
@@ -101,6 +106,7 @@ class Example:
     notes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     label: bool | None = None
+    partners: tuple[tuple[int, int], ...] = ()
 
     @property
     def question(self) -> str:
@@ -116,6 +122,14 @@ class Fault:
     line: int
     reason: str
     message: str
+
+    @classmethod
+    def of(cls, row: Any, error: Exception) -> Fault:
+        """Return the fault of a row or an example; what else than ValueError ends its reading is fatal."""
+        message = str(error)
+        if not isinstance(error, ValueError):
+            message = f"expected a row that can be read, got {type(error).__name__}: {error}"
+        return cls(row.file, row.line, getattr(error, "reason", ""), " ".join(message.split()))
 
 
 def count_notes(notes: Iterable[str]) -> dict[str, int]:

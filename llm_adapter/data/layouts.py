@@ -6,8 +6,11 @@ A layout that is not known is left as it is; the check of the row then says what
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
+
+from .decoding import decode
 
 Text = str | list  # a plain string, or a list of {"role": …, "content": …} messages
 QUESTIONS = ("question", "instruction", "conversations", "messages")  # other names of the prompt
@@ -20,6 +23,7 @@ ROLES = {
 SYSTEM = ("system_prompt", "system_message")  # other names of the system text
 TEXTS = ("text", "input_text", "output_text")  # types of a part that is text
 TURNS = ("\n\nHuman:", "\n\nAssistant:")  # of dialogues in plain text
+SPEAKERS = re.compile(r"\n\n(Human|Assistant):")
 
 
 def one_layout(row: dict[str, Any]) -> dict[str, Any]:
@@ -144,8 +148,13 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
         plain = role in ("system", "user", "assistant")
         message["role"] = ROLES.get(role, role if plain else message["role"])
 
-    if isinstance(message.get("tool_calls"), list):
-        message["tool_calls"] = [_call(call) for call in message["tool_calls"]]
+    calls = _from_json(message.get("tool_calls"))  # tables keep them as text, whole or each
+    calls = [calls] if isinstance(calls, dict) else calls
+    if isinstance(calls, list):
+        calls = [_call(_from_json(call)) for call in calls]
+    if "tool_calls" in message:
+        message["tool_calls"] = calls
+
     parts = message.get("content")
 
     if isinstance(parts, list) and all(_is_text(part) for part in parts):
@@ -158,16 +167,23 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
 
 def _call(call: Any) -> Any:
     """Return a tool call with its arguments as an object, as templates want them; sets keep them as JSON text."""
-    function = call.get("function", call) if isinstance(call, dict) else None
-    if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
+    if not isinstance(call, dict):
+        return call
+    call = {key: part for key, part in call.items() if key != "function" or part is not None}
+    function = call.get("function", call)
+    if not isinstance(function, dict) or "arguments" not in function:
         return call
 
-    try:
-        function = function | {"arguments": json.loads(function["arguments"])}
-    except json.JSONDecodeError:
-        return call
-
+    function = function | {"arguments": _from_json(function["arguments"])}
     return call | {"function": function} if "function" in call else function
+
+
+def _from_json(value: Any) -> Any:
+    """Return what a text of JSON holds; any other value as it is."""
+    try:
+        return decode(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _is_text(part: Any) -> bool:
@@ -188,6 +204,38 @@ def _dialogue(chosen: Any, rejected: Any) -> dict[str, Any]:
         return {}
 
     return {"prompt": chosen[:end], "chosen": chosen[end:], "rejected": rejected[end:]}
+
+
+def is_dialogue(prompt: str) -> bool:
+    r"""Return whether a prompt is a dialogue in plain text that waits for an answer.
+
+    >>> is_dialogue("\n\nHuman: 2 + 2?\n\nAssistant:"), is_dialogue("Human: 2 + 2?")
+    (True, False)
+    """
+    human, assistant = (mark.strip() for mark in TURNS)
+    return prompt.lstrip().startswith(human) and prompt.rstrip().endswith(f"\n\n{assistant}")
+
+
+def in_turns(prompt: Text, response: Text) -> tuple[Text, Text]:
+    r"""Return prompt and response of a dialogue in plain text as messages; others as they are.
+
+    >>> in_turns("\n\nHuman: 2 + 2?\n\nAssistant:", " 4")[1]
+    [{'role': 'assistant', 'content': '4'}]
+    """
+    if not (isinstance(prompt, str) and is_dialogue(prompt)):
+        return prompt, response
+
+    *asked, _ = _spoken(f"\n\n{prompt.lstrip()}")
+    return asked, _spoken(f"{TURNS[1]}{response}") if isinstance(response, str) else response
+
+
+def _spoken(dialogue: str) -> list[dict[str, str]]:
+    """Return the messages of a dialogue in plain text."""
+    _, *pieces = SPEAKERS.split(dialogue)
+    return [
+        {"role": ROLES.get(speaker.lower(), "assistant"), "content": text.strip()}
+        for speaker, text in zip(pieces[::2], pieces[1::2], strict=True)
+    ]
 
 
 def common_length(rows: Sequence[Sequence]) -> int:

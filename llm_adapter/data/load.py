@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from .examples import (
     refuse,
 )
 from .noted import unused
+from .pairing import left_out, pair, with_both_labels
 from .sources import PAIRS, Source, check_source, open_source
 from .tokens import Options, TokenizedExample, check_tokenizer, tokenize_examples
 
@@ -39,22 +41,15 @@ LOOKED_AT = 100  # rows that are read before anything else
 class Data:
     """Tokenised examples of one source, and its rows that were dropped; `cached` if they were tokenised before.
 
-    `ignored` counts, for each key that nothing reads, the rows that have it. `alone` counts the rows of one response
-    that were paired with one to another prompt, in examples with `heads`.
+    `ignored` counts, for each key that nothing reads, the rows that have it. `rows` counts the rows that were read.
     """
 
     source: Source
     examples: Corpus
     dropped: list[Fault]
     ignored: dict[str, int]
+    rows: int
     cached: bool = False
-    alone: int = 0
-
-    @property
-    def rows(self) -> int:
-        """The number of rows that were read."""
-        paired = (self.examples.rows["headed"] == 0).sum()
-        return int(paired) + self.alone + len(self.dropped)
 
     @property
     def reasons(self) -> str:
@@ -88,6 +83,15 @@ def read_rows(
     source: Source, max_negatives: int | None = None, rows: int | None = None
 ) -> tuple[list[Example], list[Fault]]:
     """Return the examples of a source and its unusable rows; refuse fatal faults and an empty source."""
+    examples, faults = _checked(source, max_negatives, rows)
+    examples, more = pair(examples, max_negatives)
+    return examples, sorted(faults + more, key=lambda fault: (fault.file, fault.line))
+
+
+def _checked(
+    source: Source, max_negatives: int | None, rows: int | None = None
+) -> tuple[list[Example], list[Fault]]:
+    """Return what `read_rows` does, before rows of one response are paired."""
     examples, faults = check_rows(source, max_negatives, rows)
     refuse(source.files, [fault for fault in faults if not fault.reason])
     if not examples and not faults:
@@ -170,11 +174,24 @@ def prepare(
     if folder and (kept := token_cache.load(folder, key)):
         return Data(source, *kept, cached=True)
 
-    examples, unusable = read_rows(source, max_negatives)
-    tokenized, faults = _tokenize(source.files, examples, tokenizer, options, workers, progress)
-    dropped = sorted(unusable + faults, key=lambda fault: (fault.file, fault.line))
+    examples, dropped = _checked(source, max_negatives)
+    count = len(examples) + len(dropped)
+    usable = partial(_tokenize, tokenizer=tokenizer, options=options, workers=workers)
+
+    if meeting := with_both_labels(examples):  # each by itself, before they are paired
+        _, faults = usable(source.files, meeting)
+        dropped += faults
+        faulty = {(fault.file, fault.line) for fault in faults}
+        examples = [row for row in examples if (row.file, row.line) not in faulty]
+
+    examples, faults = pair(examples, max_negatives)
+    dropped += faults
+
+    tokenized, faults = usable(source.files, examples, progress=progress)
+    dropped += faults + left_out(faults, examples)
+    dropped.sort(key=lambda fault: (fault.file, fault.line))
     ignored = dict(Counter(key for example in examples for key in example.ignored).most_common())
-    made = tokenized, dropped, ignored
+    made = tokenized, dropped, ignored, count
     if folder:
         token_cache.save(folder, key, made)
         made = token_cache.load(folder, key) or made  # mapped, as other processes have them
@@ -232,7 +249,7 @@ def with_counterparts(data: Data, across: bool) -> Data:
 
     if across and len(good) and len(bad):
         pairs = corpus.with_pairs(np.resize(good, count), np.resize(bad, count))
-        return replace(data, examples=pairs, alone=len(good) + len(bad))
+        return replace(data, examples=pairs)
 
     both = f"label: expected rows of both labels, got only {'true' if len(good) else 'false'}"
     reason = ALONE if len(good) and len(bad) else both
@@ -378,6 +395,7 @@ def report(data: Data, args) -> str:
     parts = "prompts" if args.truncation == "left_prompt" else "responses"
     notes = ", ".join(f"{count} {name}" for name, count in data.notes.items())
     ignored = ", ".join(f"{key} ({count})" for key, count in data.ignored.items())
+    skipped = ", ".join(data.source.skipped)
 
     return "; ".join(
         (
@@ -387,6 +405,7 @@ def report(data: Data, args) -> str:
             f"cut {parts}: {cut} (max_length {args.max_length})",
             *([f"of these {notes}"] if notes else []),
             *([f"ignored keys: {ignored}"] if ignored else []),
+            *([f"skipped files: {skipped}"] if skipped else []),
             "tokens from the cache" if data.cached else "tokenised now",
         )
     )

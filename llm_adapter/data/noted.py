@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 
-from .layouts import Text
+from .decoding import decode
+from .layouts import Text, in_turns
 
 UNUSED = (  # with score…: they mean something, and nothing here reads them
     "weight",
@@ -32,7 +32,8 @@ def notes_of(others: dict, prompt: Text, responses: Sequence[Text]) -> Iterator[
     if len(start) > 1 and any(_repeats(text, start) for text in texts):
         yield "repeats_prompt"
 
-    if any(len({turn["role"] for turn in row}) > 1 for row in responses if isinstance(row, list)):
+    turns = [in_turns(prompt, response)[1] for response in responses]
+    if any(len({turn["role"] for turn in row}) > 1 for row in turns if isinstance(row, list)):
         yield "turns"
     if any(_is_json_of_messages(text) for text in (prompt, *responses) if isinstance(text, str)):
         yield "messages_as_text"
@@ -73,11 +74,11 @@ def _is_json_of_messages(text: str) -> bool:
         return False
 
     try:
-        turns = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+        turns = decode(text)
+    except ValueError:
         return False
 
-    return all(
+    return isinstance(turns, list) and all(
         isinstance(turn, dict)
         and turn.keys() & {"content", "value"}
         and turn.keys() & {"role", "from"}

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .decoding import decode
 from .examples import Example, Sampled, Unusable
 from .layouts import Text, common_length, labelled, one_layout
 from .noted import notes_of
@@ -39,7 +40,7 @@ def parse_row(value: object) -> Example:
     names, responses = _named_responses(row, alone=label is not None)
     prompt, responses = _prompt_and_responses(row, names, responses)
     for name, response in zip(names, responses, strict=True):
-        _check_response(name, response)
+        check_response(name, response)
     prompt, system = _with_system(row, prompt)
 
     return Example(
@@ -146,7 +147,7 @@ def visible(text: str) -> bool:
     )
 
 
-def _check_response(name: str, response: Text) -> None:
+def check_response(name: str, response: Text) -> None:
     """Raise for a response with nothing to learn, or one that is not the assistant's."""
     contents: list[str] = [response] if isinstance(response, str) else []
     if not isinstance(response, str):
@@ -210,9 +211,9 @@ def _from_text(name: str, value: object) -> object:
         return None
 
     try:
-        return json.loads(value)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{name}: expected JSON, got unparsable text ({error.msg})") from None
+        return decode(value, "JSON", "")
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _sampled(value: object, count: int) -> Sampled | None:
@@ -250,39 +251,6 @@ def _keys(row: dict, wanted: str) -> str:
 
     close = [name for name in close if name not in (*KNOWN, "preference")]
     return f"{names}" + (f" (rename {close[0]} to {wanted})" if len(close) == 1 else "")
-
-
-def decode(line: bytes) -> object:
-    """Return what a line of JSON holds.
-
-    Raises:
-        ValueError: text that is not JSON, or bytes that are not UTF-8.
-    """
-    try:
-        return json.loads(line, object_pairs_hook=_once)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"expected a JSON object on one line, got unparsable text ({error.msg}, column {error.colno})"
-        ) from None
-    except UnicodeDecodeError:
-        raise ValueError("expected UTF-8 text, got other bytes") from None
-    except RecursionError:
-        raise ValueError("expected a JSON object, got one nested too deeply") from None
-    except ValueError as error:
-        if not str(error).startswith("Exceeds the limit"):  # Python's, of digits
-            raise
-        raise ValueError("expected a JSON object, got a number of thousands of digits") from None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object whose keys are all different."""
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        names = [key for key, _ in pairs]
-        twice = next(key for key in names if names.count(key) > 1)
-        raise ValueError(f"{twice}: expected this key once, got it twice")
-
-    return value
 
 
 def _without_prompt(
@@ -361,8 +329,10 @@ def _message(name: str, message: object) -> dict:
     """Return a chat message without its null fields."""
     if isinstance(message, dict):
         fields = {key: part for key, part in message.items() if part is not None}
-        if fields.get("tool_calls"):
-            fields = {"role": "", "content": ""} | fields
+        calls = fields.pop("tool_calls", None)
+        if calls:
+            _check_calls(name, calls)
+            fields = {"role": "", "content": ""} | fields | {"tool_calls": calls}
 
         content = fields.get("content")
         kinds = [part for part in map(_part, content if isinstance(content, list) else []) if part]
@@ -379,6 +349,17 @@ def _message(name: str, message: object) -> dict:
     raise ValueError(
         f"{name}: expected messages with string 'role' and 'content', got {_kind(message)}"
     )
+
+
+def _check_calls(name: str, calls: object) -> None:
+    """Raise for tool calls that are no list of functions with a name each."""
+    for call in calls if isinstance(calls, list) else [None]:
+        function = call.get("function", call) if isinstance(call, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise ValueError(
+                f"{name}: expected tool_calls, a list of functions with a string 'name' each, got "
+                f"{_kind(calls)} with {json.dumps(call, default=str)[:40]}"
+            )
 
 
 def _part(part: object) -> str:

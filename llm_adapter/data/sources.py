@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..arguments.names import SUFFIXES  # any other single file is read as JSON
+from .decoding import items
 
 PAIRS = Path(__file__).with_name("pairs.jsonl")  # the shipped preferences
 GZIP = b"\x1f\x8b"  # the first bytes of such a file
@@ -29,7 +30,9 @@ OTHERS = {  # first bytes → what the file is, and what to do
     b"<": "a page of HTML or XML (was the download refused?)",
     b"%YAML": "YAML (write it as JSON lines)",
 }
-SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(?![a-z])", re.IGNORECASE)
+SPLIT = re.compile(
+    r"(?<![a-z0-9])(train|test|validation|valid|val|dev|eval)(?![a-z])", re.IGNORECASE
+)
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 INSTALL = "pip install 'mi-estimators[hub]'"
 
@@ -45,12 +48,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Source:
-    """Preferences: `rows` reads them anew, `hashed` hashes their content, `Row.file` is an index of `files`."""
+    """Preferences: `rows` reads them anew, `hashed` hashes their content, `Row.file` is an index of `files`.
+
+    `skipped` are the names in a folder that are not read, but for hidden ones.
+    """
 
     name: str
     files: tuple[str, ...]
     rows: Callable[[], Iterator[Row]]
     hashed: Callable[[], str]
+    skipped: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -85,7 +92,7 @@ def open_source(name: str | Path, config: str | None = None, split: str = "train
     if not path.exists():
         return _hub(str(name), config, split)
 
-    files = _files(path) if path.is_dir() else [path]
+    files, skipped = _files(path) if path.is_dir() else ([path], [])
 
     def rows() -> Iterator[Row]:
         for index, file in enumerate(files):
@@ -97,23 +104,22 @@ def open_source(name: str | Path, config: str | None = None, split: str = "train
                 raise ValueError(f"{file}: expected a readable file, got {reason}") from None
 
     name = path.name + (f" ({len(files)} files)" if path.is_dir() else "")
-    return Source(name, tuple(map(str, files)), rows, lambda: _digest(files))
+    return Source(name, tuple(map(str, files)), rows, lambda: _digest(files), tuple(skipped))
 
 
-def _files(folder: Path) -> list[Path]:
-    files = sorted(
-        path
-        for path in folder.iterdir()
-        if path.name.endswith(SUFFIXES) and not path.name.startswith(".") and path.is_file()
-    )
+def _files(folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the files of a folder that are read, and the names of the others; refuse files of several splits."""
+    paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    files = [path for path in paths if path.name.endswith(SUFFIXES) and path.is_file()]
+    skipped = [path.name + "/" * path.is_dir() for path in paths if path not in files]
 
     if not files:
         raise ValueError(f"{folder}: expected a folder with .jsonl or .parquet files, got none")
 
-    splits = {}
+    splits: dict[frozenset[str], str] = {}  # the words in a name, and the first file that has them
     for path in files:
-        if named := SPLIT.match(path.name):
-            splits.setdefault(named[0].lower(), path.name)
+        if words := SPLIT.findall(path.name.lower()):
+            splits.setdefault(frozenset(words), path.name)
 
     if len(splits) > 1:
         raise ValueError(
@@ -121,7 +127,7 @@ def _files(folder: Path) -> list[Path]:
             "of one split)"
         )
 
-    return files
+    return files, skipped
 
 
 def _digest(files: list[Path]) -> str:
@@ -159,10 +165,12 @@ def _json(path: Path) -> Iterator[tuple[int, object]]:
         content = b"".join([first[1], *(line for _, line in numbered)])
 
     try:
-        yield from enumerate(json.loads(content), start=1)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "other bytes"
-        raise ValueError(f"{path}: expected a JSON array, got unparsable text ({place})") from None
+        for number, item in enumerate(items(content.decode("utf-8-sig")), start=1):
+            yield number, item.encode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: expected UTF-8 text, got other bytes") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _refuse_others(path: Path, line: bytes) -> None:
@@ -213,7 +221,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict]]:
                 for value in batch.to_pylist():
                     line += 1
                     yield line, value
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, UnicodeError, OverflowError) as error:
         raise ValueError(f"{path}:{line + 1}: expected readable parquet, got: {error}") from None
 
 

@@ -8,7 +8,8 @@ from functools import lru_cache, partial
 from typing import Any
 
 from .examples import Example, Unusable
-from .layouts import Text, common_length
+from .layouts import Text, common_length, in_turns
+from .rows import check_response
 
 Form = Callable[[dict], dict]
 OURS = {"add_generation_prompt", "continue_final_message", "messages", "tokenize", "tools"}
@@ -89,15 +90,16 @@ def render(
         )
 
     settings = {**arguments, **example.template, **tools}
-    asked = _messages(example.prompt, "user")
+    asked, answers = _turns(example)
     if example.system:
         asked = [{"role": "system", "content": example.system}, *asked]
 
-    answers = [_messages(text, "assistant") for text in (example.chosen, *example.rejected)]
-
     def write_as(form: Form, turns: list, **more: Any) -> str:
         turns = [form(turn) for turn in turns]
-        return tokenizer.apply_chat_template(turns, tokenize=False, **settings | more)
+        try:
+            return tokenizer.apply_chat_template(turns, tokenize=False, **settings | more)
+        except Exception as error:  # a template is a program: jinja's errors, and Python's
+            raise _refused(" ".join(str(error).split())) from None
 
     begun = ""
     if asked[-1]["role"] == "assistant":  # the answers continue what the assistant has begun
@@ -106,17 +108,17 @@ def render(
         answers = [[{**row[0], "content": begun + row[0]["content"]}, *row[1:]] for row in answers]
 
     write = partial(write_as, _form(write_as, asked, answers))
-    head, closed = write(asked, add_generation_prompt=True) + begun, write(asked)
+    head = write(asked, add_generation_prompt=True) + begun
     texts = [_once(write, asked, answer, tokenizer) for answer in answers]
     notes = [
-        *_losses(head, answers, texts),
+        *_losses(write, asked, answers, texts),
         *_notes_of_template(tokenizer.chat_template, example.template, settings),
     ]
     if example.tools and head == write(asked, add_generation_prompt=True, tools=None):
         notes.append("tools_ignored")
 
     if not all(text.startswith(head) for text in texts):
-        _check_beginning(head, closed, texts)
+        _check_beginning(head, write(asked), texts)
         notes.append("template")
     return head, texts, notes
 
@@ -154,58 +156,130 @@ def _in_parts(message: dict) -> dict:
 
 def _in_json(message: dict) -> dict:
     """Return a message whose tool calls have their arguments as JSON text."""
-    calls = [dict(call) for call in message.get("tool_calls", ())]
-    for call in calls:
-        function = call.get("function", call)
-        if not isinstance(function.get("arguments"), str):
-            function = function | {"arguments": json.dumps(function.get("arguments"))}
-        call |= {"function": function} if "function" in call else function
 
+    def written(function: dict) -> dict:
+        arguments = function.get("arguments")
+        return function | (
+            {} if isinstance(arguments, str) else {"arguments": json.dumps(arguments)}
+        )
+
+    calls = [_with_function(call, written) for call in message.get("tool_calls", ())]
     return message | ({"tool_calls": calls} if calls else {})
+
+
+def _with_function(call: dict, change: Form) -> dict:
+    """Return a tool call with its function changed; the function may stand in it, or be the call itself."""
+    if "function" in call:
+        return call | {"function": change(call["function"])}
+    return change(call)
 
 
 def _form(write, asked: list, answers: list[list]) -> Form:
     """Return the first form of messages that the template can write, and in which it tells the answers apart."""
-    refusal = ""
+    refusal = None
     for form in (dict, _in_parts, _in_json):
         try:
             write(form, asked, add_generation_prompt=True)
             texts = [write(form, asked + answer) for answer in answers]
-        except Exception as error:  # a template is a program: jinja's errors, and Python's
-            refusal = refusal or str(error)
+        except Unusable as error:
+            refusal = refusal or error
             continue
 
         if len({*texts}) > 1 or len(texts) == 1:
             return form
 
-        refusal = refusal or "the same text for all responses"
+        refusal = refusal or _refused("the same text for all responses")
 
-    raise Unusable(
-        "conversation", f"prompt: expected turns that the chat template accepts, got: {refusal}"
+    assert refusal is not None
+    raise refusal
+
+
+def _refused(reason: str) -> Unusable:
+    return Unusable(
+        "conversation", f"prompt: expected turns that the chat template accepts, got: {reason}"
     )
 
 
-def _losses(head: str, answers: list[list], texts: list[str]) -> Iterator[str]:
-    """Yield a note if the template leaves text of a response out; refuse one that does not write a tool call."""
-    pairs = list(zip(answers, texts, strict=True))
-    for answer, text in pairs:
-        for call in (call for message in answer for call in message.get("tool_calls", ())):
-            name = call.get("function", call).get("name", "")
-            if text.count(name) <= head.count(name):  # the schemas of the prompt have it, too
-                raise Unusable(
-                    "conversation",
-                    f"prompt: expected a chat template that writes tool calls, got none of {name}",
-                )
+def _losses(write, asked: list, answers: list[list], texts: list[str]) -> Iterator[str]:
+    """Yield notes if the template leaves out text of the turns; refuse one that does not write a response's call."""
+    lost = [entry for answer in answers for entry in _unwritten(write, asked + answer)]
+    calls = [name for place, name in lost if place >= len(asked) and name]
+    if calls:
+        raise Unusable(
+            "conversation",
+            f"prompt: expected a chat template that writes tool calls, got none of {calls[0]}",
+        )
+
+    if any(place < len(asked) for place, _ in lost):
+        yield "turns_ignored"
 
     parts = (
         (message.get(name) or "", text)
-        for answer, text in pairs
+        for answer, text in zip(answers, texts, strict=True)
         for message in answer
         for name in ("content", "reasoning_content", "thinking")
     )
 
-    if any(isinstance(part, str) and part.strip() not in text for part, text in parts):
+    changed = any(isinstance(part, str) and part.strip() not in text for part, text in parts)
+    if changed or any(place >= len(asked) for place, _ in lost):
         yield "rewritten"
+
+
+def _unwritten(write, turns: list[dict]) -> list[tuple[int, str]]:
+    """Return what the template leaves out: the place of the turn, and the name of its tool call or "" for its content.
+
+    A mark at the end of each text shows where it went: the same words may stand elsewhere, and a template may strip
+    spaces or write JSON its own way. Thoughts of earlier turns, which templates leave out on purpose, come before it.
+    """
+    marks: dict[str, tuple[int, str]] = {}
+
+    def mark(place: int, name: str = "") -> str:
+        key = f"zq{len(marks)}qz"
+        marks[key] = (place, name)
+        return key
+
+    def marked(place: int, turn: dict) -> dict:
+        if turn["content"].strip():
+            turn = turn | {"content": turn["content"] + mark(place)}
+        calls = [
+            _with_function(call, lambda function: _marked_call(function, partial(mark, place)))
+            for call in turn.get("tool_calls", ())
+        ]
+        return turn | ({"tool_calls": calls} if calls else {})
+
+    turns = [marked(place, turn) for place, turn in enumerate(turns)]
+    try:
+        text = write(turns).lower()
+    except Unusable:  # the template looks at the text itself: the marks cannot tell
+        return []
+
+    return [entry for key, entry in marks.items() if key not in text]
+
+
+def _marked_call(function: dict, mark: Callable[[str], str]) -> dict:
+    """Return the function of a tool call with a mark in its name and one in its arguments."""
+    name, arguments = function["name"], function.get("arguments")
+    marked = {"name": name + mark(name)}
+    if isinstance(arguments, dict):
+        key = mark(name)
+        marked["arguments"] = arguments | {key: key}
+    elif isinstance(arguments, str):
+        marked["arguments"] = arguments + mark(name)
+
+    return function | marked
+
+
+def _turns(example: Example) -> tuple[list, list[list]]:
+    """Return the messages of the prompt and of each response; a dialogue in plain text has turns of its own."""
+    responses = (example.chosen, *example.rejected)
+    prompt, answers = example.prompt, []
+    for place, response in enumerate(responses):
+        prompt, answer = in_turns(example.prompt, response)
+        if answer is not response:
+            check_response("rejected" if place else "chosen", answer)
+        answers.append(_messages(answer, "assistant"))
+
+    return _messages(prompt, "user"), answers
 
 
 def _messages(text: Text, role: str) -> list:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from .control import has_control_text
 from .examples import Example, Fault, Sampled, Unusable
 from .layouts import common_length
 from .templates import check_template_arguments, render
@@ -119,7 +120,7 @@ def tokenize_examples(
         ValueError: a worker process died, for example for lack of memory.
     """
     chunks = [examples[start : start + CHUNK] for start in range(0, len(examples), CHUNK)]
-    if workers == 1 or len(chunks) == 1:
+    if workers == 1 or len(chunks) < 2:
         for example in examples:
             yield _outcome(example, tokenizer, options)
         return
@@ -153,8 +154,8 @@ def _tokenize_chunk(examples: Sequence[Example]) -> list[TokenizedExample | Faul
 def _outcome(example: Example, tokenizer, options: Options) -> TokenizedExample | Fault:
     try:
         return tokenize_example(example, tokenizer, options)
-    except ValueError as error:
-        return Fault(example.file, example.line, getattr(error, "reason", ""), str(error))
+    except Exception as error:  # a tokenizer may be a program of its own, as a template is
+        return Fault.of(example, error)
 
 
 def tokenize_example(example: Example, tokenizer, options: Options) -> TokenizedExample:
@@ -179,14 +180,15 @@ def tokenize_example(example: Example, tokenizer, options: Options) -> Tokenized
         prompt, whole, more = _tokens(example, tokenizer, options, chat, bos)
         notes += ["retokenised", *more] if example.sampled else more
 
+    if has_control_text(example, tokenizer, chat, tokenizer.bos_token if bos else ""):
+        notes.append("control_text")
     if not prompt:
         raise Unusable("no_tokens", "prompt: expected at least one token, got none")
     if not all(whole):
         raise Unusable("no_tokens", "chosen, rejected: expected at least one token each, got none")
 
-    prompt, cut, truncated = _fit(
-        prompt, whole, options, keep=len(bos) if prompt[: len(bos)] == bos else 0
-    )
+    begun = prompt[0] == tokenizer.bos_token_id  # by the tokenizer, the template or the text
+    prompt, cut, truncated = _fit(prompt, whole, options, keep=int(begun))
 
     if cut[0] in cut[1:]:
         raise Unusable(
@@ -233,9 +235,7 @@ def _tokens(
     end = tokenizer.eos_token_id
     if not chat:
         responses = [row if row[-1:] == [end] else [*row, end] for row in responses]
-        if any(end in row[:-1] for row in responses):
-            notes.append("inner_end")
-    elif not all(_ends(row, tokenizer) for row in responses):
+    elif not all(up_to_end(row, tokenizer) for row in responses):
         notes.append("endless")
 
     return open_ids[:length], responses, notes
@@ -275,17 +275,19 @@ def _begun(ids: list[int], chat: bool, bos: list[int]) -> list[int]:
     return ids
 
 
-def _ends(ids: list[int], tokenizer) -> bool:
-    """Return whether a special token stands at the end of a response, white space aside."""
+def up_to_end(ids: list[int], tokenizer) -> list[int]:
+    """Return a response up to the special token at its end, white space aside; nothing where it has none."""
     while ids and not tokenizer.decode(ids[-1:]).strip() and ids[-1] not in _special(tokenizer):
         ids = ids[:-1]
-    return bool(ids) and ids[-1] in _special(tokenizer)
+    return ids if ids and ids[-1] in _special(tokenizer) else []
 
 
 @lru_cache(maxsize=4)
 def _special(tokenizer) -> frozenset[int]:
-    """Return the ids of the special and of the added tokens, such as the marks of turns."""
-    return frozenset([*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder])
+    """Return the ids of the special and of the added tokens, such as the marks of turns, but not of unknown text."""
+    ids = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+    # GPT-2's token of unknown text is its end token
+    return frozenset(ids - {tokenizer.unk_token_id} | {tokenizer.eos_token_id})
 
 
 def vocabulary_digest(tokenizer) -> str:

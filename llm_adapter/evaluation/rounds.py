@@ -30,7 +30,7 @@ from ..loss.objective import Objective
 from ..models import CausalLM, disable_dropout
 from .progress import Progress
 from .rollouts import drawn_by, fingerprint, verified
-from .sampling import prompt_text, sample_ids
+from .sampling import answered_ids, beside_answer, prompt_text, sample_ids
 from .tasks import Question
 
 Group = tuple[list[int], list[dict[str, Any]]]
@@ -89,7 +89,11 @@ class Rounds:
             prompt_ids(prompt_text(question.text, tokenizer, template), tokenizer)
             for question in questions
         ]
-        self._answers = [self._supplied(question) for question in questions]
+        self._answers = [
+            answered_ids(question.text, question.answer, tokenizer, template)
+            for question in questions
+            if arguments.positives == "supplied"
+        ]
         self._given: list[Group] = []  # of the model as given, a group a question
         self._log_probs = None
         self.lines: list[dict[str, Any]] = []
@@ -100,11 +104,6 @@ class Rounds:
         texts = [question.text for question in self.questions]
         content = json.dumps([weights, values, texts, drawn_by(self.tokenizer)], default=str)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-    def _supplied(self, question: Question) -> dict[str, Any]:
-        """Return the task's answer as a response."""
-        ids = self.tokenizer(question.answer, add_special_tokens=False)["input_ids"]
-        return {"right": True, "ids": [*ids, self.tokenizer.eos_token_id]}
 
     def run(self) -> list[dict[str, Any]]:
         """Go through the rounds that are left; return the lines of all."""
@@ -216,7 +215,7 @@ class Rounds:
         """Return a question's answer against the wrong responses of a group; likelihood alone takes any response."""
         alone = self.arguments.loss == "sft"
         others = [row | {"right": False} for row in group if alone or not row["right"]]
-        return self._prompts[place], [self._answers[place], *others]
+        return beside_answer(self._prompts[place], self._answers[place], others)
 
     def _sampled(self, number: int | str, asked: Sequence[int]) -> Iterator[Group]:
         """Yield the prompt of each question with its verified responses; the number names the seed."""

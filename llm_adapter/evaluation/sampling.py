@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
-from ..data.tokens import prompt_ids
+from ..data.examples import Example
+from ..data.layouts import common_length
+from ..data.tokens import Options, prompt_ids, tokenize_example, up_to_end
 from ..models import CausalLM
 
 STRIDE = 8  # tokens, after which finished rows are removed
@@ -32,14 +35,57 @@ class Sample:
 
 
 def prompt_text(question: str, tokenizer, template: Mapping[str, Any] | None = None) -> str:
-    """Return the question in the tokenizer's chat template, or as a plain line if there is none."""
+    """Return the question in the tokenizer's chat template, or as a plain line if there is none.
+
+    Raises:
+        ValueError: the template fails.
+    """
     if not tokenizer.chat_template:
         return question + "\n"
     turns = [{"role": "user", "content": question}]
 
-    return tokenizer.apply_chat_template(
-        turns, add_generation_prompt=True, tokenize=False, **(template or {})
-    )
+    try:
+        return tokenizer.apply_chat_template(
+            turns, add_generation_prompt=True, tokenize=False, **(template or {})
+        )
+    except Exception as error:  # a template is a program: jinja's errors, and Python's
+        raise ValueError(
+            f"chat_template: expected one that writes a question, got {error} (for {question!r})"
+        ) from None
+
+
+def answered_ids(
+    question: str, answer: str, tokenizer, template: Mapping[str, Any] | None = None
+) -> list[int]:
+    """Return the tokens of a question's prompt with an answer, as training makes them.
+
+    They end where a sampled response ends: at the token that ends the turn, before a line end of the template.
+
+    Raises:
+        ValueError: the template does not accept them.
+    """
+    chat = bool(tokenizer.chat_template)
+    example = Example(0, question if chat else prompt_text(question, tokenizer), answer, ())
+    options = Options(sys.maxsize, chat=chat, template=dict(template or {}))
+    tokens = tokenize_example(example, tokenizer, options)
+    (ids,) = tokens.completions
+
+    return tokens.prompt + (up_to_end(ids, tokenizer) or [*ids, tokenizer.eos_token_id])
+
+
+def beside_answer(
+    prompt: list[int], answered: list[int], responses: Sequence[dict[str, Any]]
+) -> tuple[list[int], list[dict[str, Any]]]:
+    """Return an answer and sampled responses to one prompt, the answer first, from where their tokens part.
+
+    A template may write a prompt otherwise before an answer than while it waits for one.
+
+    >>> beside_answer([1, 2, 3], [1, 2, 4, 5], [{"right": False, "ids": [6]}])
+    ([1, 2], [{'right': True, 'ids': [4, 5]}, {'right': False, 'ids': [3, 6]}])
+    """
+    start = common_length([prompt, answered])
+    sampled = [row | {"ids": prompt[start:] + row["ids"]} for row in responses]
+    return prompt[:start], [{"right": True, "ids": answered[start:]}, *sampled]
 
 
 def sample(

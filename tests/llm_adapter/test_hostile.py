@@ -113,13 +113,13 @@ READ = {  # name: the row, the template or none, the text of prompt and response
         GOOD | {"chosen": "4</s>5"},
         None,
         ("2 + 2?", "4</s>5</s>", "5</s>"),
-        ("inner_end",),
+        ("control_text",),
     ),
     "ends twice in the text": (
         GOOD | {"chosen": "4</s></s>"},
         None,
         ("2 + 2?", "4</s></s>", "5</s>"),
-        ("inner_end",),
+        ("control_text",),
     ),
     "scores for the other response": (GOOD | SCORED, None, AS_TEXT, ("lower_score",)),
     "a negative margin": (GOOD | {"margin": -0.5}, None, AS_TEXT, ("lower_score",)),
@@ -476,6 +476,11 @@ SPLITS = {  # files of a folder, whether they are read
     "parts of one": (("train-0.jsonl", "train-1.jsonl"), True),
     "no names of splits": (("testing_grounds.jsonl", "trainers.jsonl"), True),
     "two": (("train.jsonl", "test.jsonl"), False),
+    "two, named last": (("pairs_train.jsonl", "pairs_test.jsonl"), False),
+    "two, in the middle": (("my.TRAIN.v2.jsonl", "my-dev-v2.jsonl"), False),
+    "two, one of them compound": (("eval_train.jsonl", "eval_test.jsonl"), False),
+    "one, named last": (("pairs_train_0.jsonl", "more-train1.jsonl"), True),
+    "words that hold one": (("constrain.jsonl", "latest.jsonl", "pairs_train.jsonl"), True),
     "two, in parts": (("train-0.jsonl", "train-1.jsonl", "validation-0.jsonl"), False),
 }
 
@@ -490,7 +495,7 @@ def test_several_splits(name, tmp_path):
         assert len(read_examples(tmp_path)) == len(files)
         return
 
-    with pytest.raises(ValueError, match=r"expected files of one split, got t\S+ and \S+ \(name"):
+    with pytest.raises(ValueError, match=r"expected files of one split, got \S+ and \S+ \(name"):
         read_examples(tmp_path)
 
 

@@ -43,8 +43,8 @@ def test_key(byte_level, tmp_path):
         assert key() == key(moved)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(token_cache, "FORMAT", token_cache.FORMAT + 1)
-        other_format = key()
+        patch.setattr(token_cache, "code_digest", lambda: "other code")
+        other_code = key()
 
     others = [
         key(lines(tmp_path / "other.jsonl", GOOD | {"chosen": "Four"})),
@@ -57,10 +57,30 @@ def test_key(byte_level, tmp_path):
         key(truncation="drop"),
         today,
         tomorrow,
-        other_format,
+        other_code,
     ]
 
     assert len({key(), *others}) == 1 + len(others)
+
+
+def test_code(tmp_path):
+    """A change of any module that makes tokens is another code; other files are not."""
+    own = Path(token_cache.__file__).parent
+    digests = [token_cache.code_digest(own)]
+    for path in own.glob("*.py"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+
+    def changed() -> bool:
+        token_cache.code_digest.cache_clear()
+        digests.append(token_cache.code_digest(tmp_path))
+        return digests[-1] != digests[-2]
+
+    assert not changed()
+    (tmp_path / "pairs.jsonl").write_text("{}")
+    assert not changed()
+    for path in sorted(tmp_path.glob("*.py")):
+        path.write_text(f"{path.read_text()}\n")
+        assert changed(), path.name
 
 
 def damage(path: Path, kind: str) -> None:

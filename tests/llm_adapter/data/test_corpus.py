@@ -84,7 +84,7 @@ def test_shapes(rows):
 @settings(max_examples=50, deadline=None)
 def test_round_trip(rows):
     """The cache returns what it was given, mapped read-only; another process maps the same file."""
-    others = [Fault(1, 4, "empty", "chosen: é")], {"id": 2}
+    others = [Fault(1, 4, "empty", "chosen: é")], {"id": 2}, 7
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         token_cache.save(folder, "k", (Corpus.of(rows), *others))
@@ -172,7 +172,7 @@ def test_overlay_of_some():
 @settings(max_examples=100, deadline=None)
 def test_counterparts(rows, across):
     """Responses alone are paired, the rarer label repeated, after the other examples; or they are dropped."""
-    data = with_counterparts(Data(None, Corpus.of(rows), [], {}), across)
+    data = with_counterparts(Data(None, Corpus.of(rows), [], {}, len(rows)), across)
     good, bad = ([row for row in rows if row.label is label] for label in (True, False))
     others = [row for row in rows if row.label is None]
 
@@ -197,4 +197,3 @@ def test_counterparts(rows, across):
 
     assert data.examples == [*others, *pairs]
     assert data.examples.tokens.size == sum(row.size for row in rows)  # no token is copied
-    assert data.alone == len(good) + len(bad)

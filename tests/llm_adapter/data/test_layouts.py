@@ -4,6 +4,8 @@ import gzip
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import ByT5Tokenizer
 
 from llm_adapter.data.examples import Unusable
@@ -287,3 +289,68 @@ def test_paired_rows(tmp_path):
     (example,) = read_examples(lines(tmp_path / "chat.jsonl", *chat))
 
     assert (example.prompt, example.chosen, example.rejected) == (ASKED, RIGHT, (WRONG,))
+
+
+SAYING = st.text("ab 12?.\n:", min_size=1, max_size=8).map(str.strip).filter(bool)
+
+
+def written(turns):
+    """Return messages as a dialogue in plain text."""
+    names = {"user": "Human", "assistant": "Assistant"}
+    return "".join(f"\n\n{names[turn['role']]}: {turn['content']}" for turn in turns)
+
+
+def alternating(texts):
+    return [said(("user", "assistant")[n % 2], text) for n, text in enumerate(texts)]
+
+
+@given(
+    shared=st.lists(SAYING, min_size=1, max_size=5).filter(lambda texts: len(texts) % 2),
+    tails=st.lists(st.lists(SAYING, min_size=1, max_size=3), min_size=2, max_size=2),
+    apart=st.booleans(),
+)
+def test_dialogues(shared, tails, apart):
+    """A dialogue in text, written by a chat template, is the same conversation; in text, turns of others are noted."""
+    if tails[0][0][:1] == tails[1][0][:1]:
+        return
+
+    wholes = [alternating([*shared, *tail]) for tail in tails]
+    prompt, (chosen, rejected) = alternating(shared), (whole[len(shared) :] for whole in wholes)
+    row = {"chosen": written(wholes[0]), "rejected": written(wholes[1])}
+    if apart:
+        begun = f"{written(prompt)}\n\nAssistant:"
+        row = {key: text.removeprefix(begun) for key, text in row.items()} | {"prompt": begun}
+
+    tokenizer = ByT5Tokenizer(chat_template=TEMPLATE)
+    text = tokenize_example(parse_row(row), tokenizer, Options(999))
+    assert set(text.notes) == {"plain", "turns"} - (
+        {"turns"} if max(map(len, tails)) < 2 else set()
+    )
+
+    own = {"prompt": prompt, "chosen": chosen, "rejected": rejected}
+    if "user" in (chosen[-1]["role"], rejected[-1]["role"]):
+        with pytest.raises(Unusable, match="expected a response that ends with role assistant"):
+            tokenize_example(parse_row(row), tokenizer, Options(999, chat=True))
+        return
+
+    chat = tokenize_example(parse_row(row), tokenizer, Options(999, chat=True))
+    messages = tokenize_example(parse_row(own), tokenizer, Options(999))
+    assert (chat.prompt, chat.completions) == (messages.prompt, messages.completions)
+    assert chat.notes == messages.notes
+
+
+NO_DIALOGUES = {
+    "no question": "\n\nAssistant: Hello.\n\nAssistant:",
+    "no answer to come": "\n\nHuman: Hello.",
+    "words": "What does Human: mean to an Assistant:",
+}
+
+
+@pytest.mark.parametrize("name", NO_DIALOGUES)
+def test_no_dialogue(name):
+    """Other text is one turn."""
+    row = {"prompt": NO_DIALOGUES[name], "chosen": "4", "rejected": "5\n\nHuman: 6"}
+    tokenizer = ByT5Tokenizer(chat_template=TEMPLATE)
+    chat = tokenize_example(parse_row(row), tokenizer, Options(999, chat=True))
+    assert tokenizer.decode(chat.prompt) == f"<user>{NO_DIALOGUES[name]}</s><assistant>"
+    assert chat.notes == ()

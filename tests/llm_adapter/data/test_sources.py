@@ -149,3 +149,22 @@ def test_same_examples(tmp_path, monkeypatch):
         match=r"^someone/pairs: expected .* reachable data set with split none, got: .*none",
     ):
         open_source("someone/pairs", split="none")
+
+
+def test_skipped_files(tmp_path, capsys):
+    """What a folder holds beside its rows is named, hidden files apart."""
+    (tmp_path / "data").mkdir()
+    folder = tmp_path / "data"
+    lines(folder / "a.jsonl", GOOD)
+    for name in ("more.json", "README.md", ".hidden.jsonl"):
+        lines(folder / name, GOOD)
+    (folder / "old.jsonl").mkdir()
+
+    for source, named in (
+        (folder, "; skipped files: README.md, more.json, old.jsonl/; "),
+        (folder / "a.jsonl", ""),
+    ):
+        load_data(arguments(tmp_path, f"--train_data {source}"), ByT5Tokenizer())
+        line = capsys.readouterr().out
+        assert named in line
+        assert ("skipped" in line) == bool(named)

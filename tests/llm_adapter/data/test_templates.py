@@ -8,10 +8,11 @@ import pytest
 from transformers import ByT5Tokenizer
 
 from llm_adapter.data.examples import Unusable
+from llm_adapter.data.load import read_examples, tokenize
 from llm_adapter.data.rows import parse_row
 from llm_adapter.data.tokens import Options, tokenize_example
 from llm_adapter.models import CHATML, load_tokenizer
-from tests.llm_adapter.data.shared import ALTERNATING, ASKED, GOOD, said
+from tests.llm_adapter.data.shared import ALTERNATING, ASKED, GOOD, TEMPLATE, lines, said
 
 TRL = importlib.util.find_spec("trl")
 needs_templates = pytest.mark.skipif(TRL is None, reason="needs trl (pip install --no-deps trl)")
@@ -198,6 +199,63 @@ def test_lost_thoughts():
     assert "rewritten" not in read(reader("qwen3"), row)[1].notes
 
 
+SPEAKING = (  # a template of a model that knows two roles
+    "{% for m in messages %}{% if m.role in ['user', 'assistant'] %}<{{ m.role }}>{{ m.content | trim }}</s>"
+    "{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+FIRST = "{{ messages[0].content[:3] }}" + SPEAKING  # cuts the first turn
+CALLED = {"role": "assistant", "content": ""}
+CALLED["tool_calls"] = [{"type": "function", "function": {"name": "okapi", "arguments": {"a": 2}}}]
+PROMPTS = {  # what may get lost, and a word of each text
+    "a system turn": ([said("system", "Answer like a zebra."), *ASKED], ["zebra"]),
+    "the words of another turn": ([said("system", "2 + 2?"), *ASKED], []),
+    "a developer": ([said("developer", "Answer like a zebra.\n"), *ASKED], ["zebra"]),
+    "a tool call": (
+        [*ASKED, CALLED, said("tool", '{"result": "lemur",\n "ok": true}')],
+        ["okapi", "lemur"],
+    ),
+    "spaces": ([said("user", "  a  zebra\t?\n\n"), said("assistant", " okapi "), SURE], ["okapi"]),
+    "earlier thoughts": (
+        [*ASKED, said("assistant", "<think>\nlemur\n</think>\n\nAn okapi."), SURE],
+        ["okapi"],
+    ),
+}
+
+
+@needs_templates
+@pytest.mark.parametrize("name", [*WRITES, "two roles", "upper case"])
+@pytest.mark.parametrize("kind", PROMPTS)
+def test_lost_turns(name, kind):
+    """A turn of the prompt is written, or the row is noted or refused; thoughts of earlier turns may go."""
+    turns, words = PROMPTS[kind]
+    own = {"two roles": SPEAKING, "upper case": ALTERNATING.replace("m.content", "m.content|upper")}
+    tokenizer = ByT5Tokenizer(chat_template=own[name]) if name in own else reader(name)
+    try:
+        (prompt, *_), example = read(tokenizer, SPOKEN | {"prompt": turns, "tools": [SCHEMA]})
+    except Unusable:  # a template that refuses the turns names the row
+        return
+
+    lost = any(word not in prompt.lower() for word in words)
+    if kind == "the words of another turn":
+        lost = prompt.count("2 + 2?") < 2
+    assert ("turns_ignored" in example.notes) == lost
+
+
+def test_cut_turn():
+    """A turn of which the template writes the beginning is noted."""
+    row = SPOKEN | {"prompt": [said("system", "Answer like a zebra."), *ASKED]}
+    _, example = read(ByT5Tokenizer(chat_template=FIRST), row)
+    assert "turns_ignored" in example.notes
+
+
+def test_lost_answer():
+    """Text of a response that the template leaves out is noted, though the prompt has the same words."""
+    chosen = [said("assistant", "Hm."), said("tool", "2 + 2?"), said("assistant", "4")]
+    row = SPOKEN | {"chosen": chosen}
+    assert "rewritten" in read(ByT5Tokenizer(chat_template=SPEAKING), row)[1].notes
+    assert "rewritten" not in read(ByT5Tokenizer(chat_template=TEMPLATE), row)[1].notes
+
+
 def test_lost_tools():
     """Tools that a template does not write are noted."""
     row = SPOKEN | {"tools": [SCHEMA]}
@@ -223,3 +281,99 @@ def test_named_template(tmp_path):
         ValueError, match=r"^chat_template: expected a readable file, or one of chatml, got"
     ):
         load_tokenizer("builtin", chat_template="nowhere")
+
+
+FUNCTION = {"name": "plus", "arguments": {"a": 2}}
+TEXT = '{"name": "plus", "arguments": {"a": 2}}'
+CALLS = {  # tool calls as tables keep them
+    "objects": [{"type": "function", "function": FUNCTION}],
+    "text": f'[{{"type": "function", "function": {TEXT}}}]',
+    "text of one": TEXT,
+    "texts": [TEXT],
+    "an object": FUNCTION,
+    "arguments in text": [FUNCTION | {"arguments": '{"a": 2}'}],
+    "no function in it": [FUNCTION | {"function": None}],
+}
+NO_CALLS = {
+    "words": "plus",
+    "words in a list": ["plus"],
+    "a number": [7],
+    "no name": [{"function": {"arguments": "{}"}}],
+    "a name that is no text": [{"function": {"name": 7}}],
+    "a function in words": [{"function": "plus"}],
+    "damaged text": TEXT[:-1],
+}
+CALLING = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% for c in m.tool_calls or [] %}"
+    "{% set f = c.function or c %}[{{ f.name }}({{ f.arguments.values() | join }})]{% endfor %}</s>"
+    "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def calling(calls):
+    return {"role": "assistant", "content": None, "tool_calls": calls}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_forms_of_calls(name):
+    """All forms of a tool call are the same text, in a prompt and in a response."""
+    tokenizer = ByT5Tokenizer(chat_template=CALLING)
+    (prompt, chosen, _), example = read(tokenizer, SPOKEN | {"chosen": [calling(CALLS[name])]})
+    assert (prompt, chosen) == ("<user>2 + 2?</s><assistant>", "[plus(2)]</s>")
+
+    turns = [*ASKED, calling(CALLS[name]), said("tool", "4")]
+    (prompt, *_), example = read(tokenizer, SPOKEN | {"prompt": turns})
+    assert "<assistant>[plus(2)]</s><tool>4</s>" in prompt
+    assert "turns_ignored" not in example.notes
+
+
+@pytest.mark.parametrize("calls", [None, [], "", "null", "[]"])
+def test_absent_calls(calls):
+    row = SPOKEN | {"chosen": [RIGHT[0] | {"tool_calls": calls}]}
+    assert read(ByT5Tokenizer(chat_template=CALLING), row)[0][1] == "It is 4.</s>"
+
+
+@pytest.mark.parametrize("name", NO_CALLS)
+def test_no_calls(tmp_path, name):
+    """What is no tool call is named by file and line."""
+    for turns in ({"chosen": [calling(NO_CALLS[name])]}, {"prompt": [calling(NO_CALLS[name])]}):
+        path = lines(tmp_path / "data.jsonl", SPOKEN, SPOKEN | turns)
+        with pytest.raises(ValueError, match=r"data.jsonl:2: \w+: expected tool_calls, a list of"):
+            read_examples(path)
+
+
+FAILING = {  # what a template does with a conversation of one turn
+    "raises": "{{ raise_exception('no\nsuch turns') }}",
+    "divides by zero": "{{ 1 // 0 }}",
+    "calls itself": "{% macro f(n) %}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}",
+    "adds text to a number": "{{ 1 + 'a' }}",
+}
+
+
+@pytest.mark.parametrize("open_prompt", ["", "not ", "true or "])
+@pytest.mark.parametrize("name", FAILING)
+def test_failing_template(name, open_prompt):
+    """A template that fails, with an answer to come or without, names the row; where it is not asked to, it writes."""
+    when = f"messages | length == 1 and ({open_prompt}add_generation_prompt)"
+    template = f"{{% if {when} %}}{FAILING[name]}{{% endif %}}{TEMPLATE}"
+    tokenizer = ByT5Tokenizer(chat_template=template)
+    if open_prompt == "not ":
+        assert read(tokenizer, SPOKEN)[0][1] == "It is 4.</s>"
+        return
+
+    with pytest.raises(Unusable, match="expected turns that the chat template accepts, got: ") as e:
+        read(tokenizer, SPOKEN)
+    assert "\n" not in str(e.value)
+
+
+class Failing(ByT5Tokenizer):
+    """A tokenizer that is a program with a fault of its own."""
+
+    def _tokenize(self, text):
+        raise KeyError("a\nb")
+
+
+def test_failing_tokenizer(tmp_path):
+    path = lines(tmp_path / "data.jsonl", GOOD)
+    with pytest.raises(ValueError, match=r"data.jsonl:1: .* be read, got KeyError: 'a\\nb'$"):
+        tokenize(read_examples(path), Failing(), 64, path)

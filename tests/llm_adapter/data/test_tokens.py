@@ -182,7 +182,36 @@ def test_cut_laws(prompt, whole, limit, truncation, keep):
         )
 
 
-def test_kept_beginning(tmp_path):
-    """A cut prompt keeps its beginning of text."""
-    example = one(tmp_path, LONG, Beginning(), 13, truncation="left_prompt")
-    assert decoded(Beginning(), example)[0] == "<extra_id_0>cd"
+BEGINNINGS = {  # who writes BOS: the tokenizer, its template, the row's text, what the kept prompt then is
+    "tokenizer": (Beginning(), LONG, 13, "<extra_id_0>cd"),
+    "template": (
+        ByT5Tokenizer(bos_token="<extra_id_0>", chat_template="{{ bos_token }}" + TEMPLATE),
+        LONG,
+        16,
+        "<extra_id_0>tant>",
+    ),
+    "both": (
+        Beginning(chat_template="{{ bos_token }}" + TEMPLATE),
+        LONG,
+        16,
+        "<extra_id_0>tant>",
+    ),
+    "text": (
+        ByT5Tokenizer(bos_token="<extra_id_0>"),
+        LONG | {"prompt": "<extra_id_0>abcd"},
+        13,
+        "<extra_id_0>cd",
+    ),
+    "nobody": (ByT5Tokenizer(bos_token="<extra_id_0>"), LONG, 12, "cd"),
+    "no BOS": (ByT5Tokenizer(), LONG, 12, "cd"),
+}
+
+
+@pytest.mark.parametrize("name", BEGINNINGS)
+def test_kept_beginning(tmp_path, name):
+    """A cut prompt keeps its beginning of text, whoever writes it."""
+    tokenizer, row, room, kept = BEGINNINGS[name]
+    chat = bool(tokenizer.chat_template)
+    example = one(tmp_path, row, tokenizer, room, chat=chat, truncation="left_prompt")
+    assert decoded(tokenizer, example)[0] == kept
+    assert example.length == room

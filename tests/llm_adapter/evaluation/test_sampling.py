@@ -2,9 +2,20 @@
 
 import pytest
 import torch
+from transformers import ByT5Tokenizer
 
+from llm_adapter.data.rows import parse_row
+from llm_adapter.data.tokens import Options, prompt_ids, tokenize_example
 from llm_adapter.evaluation import sampling
-from llm_adapter.evaluation.sampling import Sample, prompt_text, sample
+from llm_adapter.evaluation.sampling import (
+    Sample,
+    answered_ids,
+    beside_answer,
+    prompt_text,
+    sample,
+)
+from llm_adapter.models import CHATML
+from tests.llm_adapter.data.test_joint import TOKENIZERS
 
 pytest.importorskip(
     "reasoning_gym", reason="needs the package reasoning-gym (pip install .[tasks])"
@@ -107,3 +118,54 @@ def test_template(tokenizer):
     assert prompt_text("2 + 2?", tokenizer) == "2 + 2?\n"
     tokenizer.chat_template = TEMPLATE
     assert prompt_text("2 + 2?", tokenizer) == "<user>2 + 2?</s><assistant>"
+
+
+ENDS = TEMPLATE.replace("</s>", "</s>\n")
+TEMPLATES = {
+    "plain": None,
+    "end of text": TEMPLATE,
+    "a line end after it": ENDS,
+    "chatml": CHATML,
+    "endless": TEMPLATE.replace("</s>", "\n"),
+    "thoughts": ENDS + "{% if add_generation_prompt %}<think>{% endif %}",
+}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("make", TOKENIZERS)
+def test_supplied_tokens(make, name):
+    """A supplied answer has the tokens that training makes, up to the one that ends it."""
+    tokenizer = make()
+    before, tokenizer.chat_template = tokenizer.chat_template, TEMPLATES[name]
+    try:
+        ids = answered_ids("3 * 4?", "12", tokenizer)
+        prompt = prompt_ids(prompt_text("3 * 4?", tokenizer), tokenizer)
+        row = {"prompt": "3 * 4?" + "\n" * (name == "plain"), "chosen": "12", "rejected": "17"}
+        trained = tokenize_example(
+            parse_row(row), tokenizer, Options(200, chat=TEMPLATES[name] is not None)
+        )
+    finally:
+        tokenizer.chat_template = before
+
+    whole = trained.prompt + trained.completions[0]
+    assert ids[-1] == tokenizer.eos_token_id
+    if name in ("endless", "chatml"):  # no token of these vocabularies ends their turns
+        assert ids == [*whole, tokenizer.eos_token_id]
+    else:
+        assert ids == whole[: len(ids)]
+        assert not tokenizer.decode(whole[len(ids) :]).strip()
+
+    shared, (answer, other) = beside_answer(prompt, ids, [{"right": False, "ids": [7]}])
+    assert shared + answer["ids"] == ids
+    assert shared + other["ids"] == [*prompt, 7]
+    assert (shared == prompt) == (name != "thoughts")
+    if name != "thoughts":
+        assert tokenizer.decode(answer["ids"]).startswith("12")
+        assert "▁" not in tokenizer.convert_ids_to_tokens(answer["ids"])
+
+
+@pytest.mark.parametrize("template", ["{{ raise_exception('no') }}", "{{ 1 // 0 }}"])
+def test_failing_template(template):
+    tokenizer = ByT5Tokenizer(chat_template=template)
+    with pytest.raises(ValueError, match=r"^chat_template: expected one .*'3 \* 4\?'"):
+        prompt_text("3 * 4?", tokenizer)
