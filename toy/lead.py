@@ -31,8 +31,8 @@ def section(page: Page) -> None:
         figure(),
         f"""Left: the chosen answer's log-ratio under a frozen kernel [[{A:g}, {C:g}], [{C:g}, {D:g}]], where the two
         answers overlap; DPO at β = 1 and MIO at β = 2, which have the same first gradient. Right: time, learning rate ×
-        step, from p(correct) = ε to ½ where there are two answers, exact gradient flow: RLHF at β = 0, DPO at β = {BETA:g}
-        and MIO at β = {2 * BETA:g}, whose line ends at its threshold. With a third answer DPO is slower. All
+        step, from p(correct) = ε to ½ where there are two answers, exact gradient flow: RLHF at β = 0, DPO at β =
+        {BETA:g} and MIO at β = {2 * BETA:g}, whose line ends at its threshold. With a third answer DPO is slower. All
         lines are closed forms, or one integral of them. To see: DPO sinks the chosen answer for ever, MIO bends back
         to its anchor; on its own samples a policy waits like 1/ε, handed answers it does not.""",
     )
