@@ -28,7 +28,10 @@ STEPS, BATCH, RATE = 1000, 64, 3e-3
 SHARE = (
     0.7  # of the steps, in which all answers are right: facts are learnt before they are doubted
 )
-TEMPLATE = "{{ messages[0].content.split(':')[-1].split('.')[0] | replace(' ', '') }}="
+TEMPLATE = (
+    "{{ messages[0].content.split(':')[-1].split('.')[0] | replace(' ', '') }}="
+    "{% if messages | length > 1 %}{{ messages[1].content }}{{ eos_token }}{% endif %}"
+)
 """The model reads the expression alone, "7*5=": short rows are what makes it quick."""
 
 

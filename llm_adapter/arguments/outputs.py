@@ -112,6 +112,14 @@ def beside(witness: Path, own: Own) -> Own:
     return lambda _: witness.is_file() and witness.stat().st_size > 0 and own(witness)
 
 
+def is_log(path: Path) -> bool:
+    """Return whether a file is the log of a training: its first line has a step and the loss there."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return {"step", "loss"} <= _parsed(file.readline()).keys()
+
+
 def is_page(path: Path) -> bool:
     """Return whether a file is a page of runs, as `llm_adapter.report` writes it."""
     if not path.is_file():
@@ -121,9 +129,10 @@ def is_page(path: Path) -> bool:
 
 
 def of_training(folder: Path) -> dict[Path, Own]:
-    """Return what a training may write over in its folder: all, if run.json is there, and a list of dropped rows.
+    """Return what a training may write over in its folder: all, if run.json is there; else what shows whose it is.
 
-    That list is written first: a run may be refused because of it.
+    A list of dropped rows is written first: a run may be refused because of it. A trainer that is used by itself writes
+    no run.json.
     """
     ran = results_of("llm_adapter.train")(folder / "run.json")
     model = [path for pattern in LOADED for path in sorted(folder.glob(pattern))]
@@ -131,6 +140,7 @@ def of_training(folder: Path) -> dict[Path, Own]:
         path: lambda _: ran for path in (*model, *(folder / name for name in RUN_FILES))
     }
     outputs[folder / "dropped.jsonl"] = lambda path: ran or begins_as(DROPPED)(path)
+    outputs[folder / "metrics.jsonl"] = lambda path: ran or is_log(path)
 
     # another check says what to do with checkpoints
     return outputs | {path: lambda _: True for path in folder.glob("checkpoint-*")}
@@ -139,8 +149,15 @@ def of_training(folder: Path) -> dict[Path, Own]:
 def _object(path: Path) -> dict:
     """Return the JSON object in a file; an empty one where there is none."""
     try:
-        content = json.loads(path.read_bytes())
-    except (FileNotFoundError, IsADirectoryError, ValueError):
+        return _parsed(path.read_bytes())
+    except (FileNotFoundError, IsADirectoryError):
+        return {}
+
+
+def _parsed(text: bytes) -> dict:
+    try:
+        content = json.loads(text)
+    except ValueError:
         return {}
 
     return content if isinstance(content, dict) else {}

@@ -31,9 +31,9 @@ from .arguments import (
     refuse_unknown,
     shows_arguments_of,
 )
+from .beside import beside_critics
 from .crossfit import Settings, fit_best_view
 from .estimate import MIEstimate
-from .experts.counts import information_of_counts
 from .folds import FEWEST, cut
 from .grouping import Groups
 from .inputs import (
@@ -41,7 +41,6 @@ from .inputs import (
     full_precision,
     torch_device,
 )
-from .neighbours import Neighbours, nearest_information
 from .pairs import Pairs, fit_pairs, one_of_each_group, paired_fresh_rows, read_pairs
 from .params import Params
 from .pointwise import held_out_sample, pair_scores
@@ -259,7 +258,7 @@ class MIEstimator(Params):
             readings.append(read(row, held, seen, clusters))
         poorer = value_of(row, held_out_scores(fits[-1].critic, *rows[-1].test))
 
-        nearest, counts = _beside_critics(sides, pairs, codes, label, grouped)
+        nearest, counts = beside_critics(sides, pairs, codes, label, grouped)
         forms = {fit.form for fit in fits[:-1] if fit.form is not None}
         others = Others(
             columns=(pairs.x.shape[1], pairs.y.shape[1]),
@@ -346,7 +345,7 @@ class MIEstimator(Params):
 
         grouped = groups is not None
         codes = [codes_of(side) for side in (pairs.x, pairs.y)]
-        nearest, _ = _beside_critics(self.sides_, pairs, codes, self._label(codes, pairs), grouped)
+        nearest, _ = beside_critics(self.sides_, pairs, codes, self._label(codes, pairs), grouped)
 
         row, device = self.estimate_.estimator, torch_device(self.device)
         x, y = pairs.x.to(device), pairs.y.to(device)
@@ -475,31 +474,6 @@ class MIEstimator(Params):
     def _fitted(self) -> None:
         if not self.__sklearn_is_fitted__():
             raise ValueError("MIEstimator: expected a fitted estimator, got one before fit(x, y)")
-
-
-def _beside_critics(
-    sides: tuple[Side, Side],
-    pairs: Pairs,
-    codes: list[Tensor],
-    label: int | None,
-    grouped: bool,
-) -> tuple[Neighbours | None, Neighbours | None]:
-    """Return what nearest neighbours and full tables of counts read: at most one of the two, and neither with groups.
-
-    Copies within a group would all be neighbours of the same rows of other groups. Where every row has a label of its
-    own, no row has a neighbour.
-    """
-    if grouped:
-        return None, None
-
-    repeat = all(2 * int(code.max()) < len(code) for code in codes)
-    if repeat and pairs.sample.copies == 0:
-        return None, information_of_counts(*codes)
-    if any(side.identifies for side in sides):
-        return None, None
-
-    own = None if label is None else codes[label]
-    return nearest_information(pairs.x, pairs.y, own, of_x=label == 0), None
 
 
 @shows_arguments_of(MIEstimator)
