@@ -15,6 +15,8 @@ from llm_adapter.loss.logprobs import choose_log_probs, sum_responses
 from llm_adapter.models import CausalLM
 from mi_estimators.theory import turning_point
 
+from .measures import log_ratios
+
 Weights = Sequence[torch.Tensor]
 """A tensor a parameter: as large as the model."""
 
@@ -107,6 +109,48 @@ def first_steps(
             moved[name].append((along(pair[0], way), along(pair[1], way)))
 
     return {name: _shares(values) for name, values in moved.items()}
+
+
+def step_sizes(
+    model: CausalLM,
+    training: Sequence[TokenizedExample],
+    held_out: Sequence[TokenizedExample],
+    batch: int,
+    rates: Sequence[float],
+    batches: int = 4,
+) -> dict[str, list[float]]:
+    """Return the mean z of chosen and rejected held-out responses after one AdamW step of several sizes, in nats.
+
+    AdamW's first step moves each weight by the rate, along the sign of its batch's gradient. The mean is over as many
+    batches. The model is as before afterwards.
+    """
+    weights = list(model.parameters())
+    start = [weight.detach().clone() for weight in weights]
+    base = log_ratios(model, None, held_out)
+    moved: dict[str, list[tuple[float, float]]] = {f"{rate:g}": [] for rate in rates}
+
+    for place in range(0, batches * batch, batch):
+        ways = [taught(model, example) for example in training[place : place + batch]]
+        signs = [sum(parts).sign() for parts in zip(*ways, strict=True)]
+        del ways
+        for rate in rates:
+            _move(weights, start, signs, rate)
+            moved[f"{rate:g}"] += [
+                (z, fmean(others)) for z, others in log_ratios(model, base, held_out)
+            ]
+        _move(weights, start, signs, 0.0)
+
+    return {
+        name: [fmean(column) for column in zip(*values, strict=True)]
+        for name, values in moved.items()
+    }
+
+
+@torch.no_grad()
+def _move(weights: Weights, start: Weights, signs: Weights, rate: float) -> None:
+    """Put the weights at a distance from where they were."""
+    for weight, before, sign in zip(weights, start, signs, strict=True):
+        weight.copy_(before + rate * sign)
 
 
 def _shares(values: Sequence[tuple[float, float]]) -> dict[str, Any]:

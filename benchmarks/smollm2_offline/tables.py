@@ -232,6 +232,16 @@ def first_steps(rows: Rows) -> str:
     return Table(head, body).markdown()
 
 
+def step_sizes(rows: Rows) -> str:
+    """Return z of held-out pairs after one AdamW step of DPO, a line a size of the step."""
+    row = next((row for row in rows if row["arm"] == "step sizes"), None)
+    if row is None:
+        return NONE
+
+    body = [[rate, f"{z[0]:+.3f}", f"{z[1]:+.3f}"] for rate, z in row["moved"].items()]
+    return Table(["each weight moves by", "z_w", "z_l"], body).markdown()
+
+
 def tables(rows: Rows, size: plan.Size) -> str:
     """Return all tables as Markdown."""
     parts = {
@@ -243,6 +253,7 @@ def tables(rows: Rows, size: plan.Size) -> str:
         "Success, endings, other text": costs(rows),
         "T1's turn": turning(rows),
         "Which way DPO first moves held-out pairs (share of pairs; nats)": first_steps(rows),
+        "Held-out pairs after one AdamW step of DPO (nats, mean over four batches)": step_sizes(rows),
     }  # fmt: skip
 
     return "\n\n".join(f"**{title}**\n\n{table}" for title, table in parts.items())

@@ -268,5 +268,14 @@ def test_first_steps():
         chosen, rejected = (sum(column) for column in zip(*values, strict=True))
         return chosen / (chosen - rejected)
 
+    before = [weight.clone() for weight in model.parameters()]
+    sizes = kernel.step_sizes(model, training, held_out, 2, [1e-7, 1e-6], batches=2)
+    slopes = [(chosen / 1e-7, rejected / 1e-7) for chosen, rejected in [sizes["1e-07"]]]
+    assert slopes[0][0] / (slopes[0][0] - slopes[0][1]) == pytest.approx(
+        moved["adam"]["chosen"], rel=1e-2, abs=1e-3
+    )
+    assert sizes["1e-06"] == pytest.approx([10 * z for z in sizes["1e-07"]], rel=0.05)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
     assert chosen_after(sign=False) == pytest.approx(moved["others"]["chosen"], rel=1e-2, abs=1e-3)
     assert chosen_after(sign=True) == pytest.approx(moved["adam"]["chosen"], rel=1e-2, abs=1e-3)
