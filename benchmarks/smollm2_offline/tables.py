@@ -224,9 +224,9 @@ def first_steps(rows: Rows) -> str:
         for title, values in ((title, row[name]) for name, title in STEPS.items())
     ]
     if own := runs_of(rows, "DPO"):
-        ratios = [r["z_chosen"][1] / (r["z_chosen"][1] - r["z_rejected"][1]) for r in own]
+        chosen, rejected = (fmean(r[name][1] for r in own) for name in ("z_chosen", "z_rejected"))
         title = f"measured: the first {own[0]['steps'][1]} steps of DPO, {len(own)} seeds"
-        body.append([title, "–", "–", f"{fmean(ratios):+.2f}"])
+        body.append([title, "–", "–", f"{chosen / (chosen - rejected):+.2f}"])
 
     head = ["step", "w gets likelier in", "the margin grows in", "z_w, a nat of margin"]
     return Table(head, body).markdown()
@@ -238,7 +238,7 @@ def step_sizes(rows: Rows) -> str:
     if row is None:
         return NONE
 
-    body = [[rate, f"{z[0]:+.3f}", f"{z[1]:+.3f}"] for rate, z in row["moved"].items()]
+    body = [[rate, f"{z[0]:+.2g}", f"{z[1]:+.2g}"] for rate, z in row["moved"].items()]
     return Table(["each weight moves by", "z_w", "z_l"], body).markdown()
 
 
@@ -252,8 +252,8 @@ def tables(rows: Rows, size: plan.Size) -> str:
         "z_w − DPO's at equal KL, over the β grid (seeds)": at_equal(rows, size, "kl", "grid"),
         "Success, endings, other text": costs(rows),
         "T1's turn": turning(rows),
-        "Which way DPO first moves held-out pairs (share of pairs; nats)": first_steps(rows),
-        "Held-out pairs after one AdamW step of DPO (nats, mean over four batches)": step_sizes(rows),
+        "Which way DPO first moves held-out pairs, to first order (share of pairs; nats)": first_steps(rows),
+        "Held-out pairs after one AdamW step of DPO, by its size (nats)": step_sizes(rows),
     }  # fmt: skip
 
     return "\n\n".join(f"**{title}**\n\n{table}" for title, table in parts.items())
