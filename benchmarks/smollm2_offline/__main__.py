@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -60,23 +59,24 @@ def predictions(size: plan.Size, start: str, data: Data) -> dict[str, Any]:
     }
 
 
-def first_steps_rows(size: plan.Size, start: str, data: Data) -> Iterator[dict[str, Any]]:
-    """Yield which way DPO's first step moves the held-out pairs of T1's prediction: to first order, and in full."""
-    model, tokenizer = load_model(start).eval(), load_tokenizer(start)
-    training, held_out = (
-        prepare(open_source(path), tokenizer, Options(1024)).examples
-        for path in (data.train, data.held_out)
-    )
-    training, held_out = training[: 16 * size.batch], held_out[: size.predicted]
-    facts = {"training": len(training), "prompts": len(held_out)}
-    facts["command"] = COMMAND + shared.flag_of_size(size.name)
+def step_row(name: str, size: plan.Size, bench: Bench, data: Data) -> dict[str, Any]:
+    """Return how DPO's first step moves the held-out pairs of T1's prediction: to first order, or by its size."""
+    model = load_model(bench.start).eval()
+    examples = prepare(open_source(data.train), bench.tokenizer, Options(1024)).examples
+    training, held_out = examples[: 16 * size.batch], bench.pairs[: size.predicted]
 
-    moved = kernel.first_steps(model, training, held_out, size.batch)
-    yield {"size": size.name, "arm": "first steps", **rounded(moved, 5), **facts}
+    if name == "first steps":
+        moved = rounded(kernel.first_steps(model, training, held_out, size.batch), 5)
+    else:
+        rates = [share * size.learning_rate for share in (0.01, 0.1, 0.5, 1, 2)]
+        sizes = kernel.step_sizes(model, training, held_out, size.batch, rates)
+        moved = {"moved": rounded(sizes, 5)}
 
-    rates = [share * size.learning_rate for share in (0.01, 0.1, 0.5, 1, 2)]
-    moved = kernel.step_sizes(model, training, held_out, size.batch, rates)
-    yield {"size": size.name, "arm": "step sizes", "moved": rounded(moved, 5), **facts}
+    return {
+        **{"size": size.name, "arm": name, **moved},
+        **{"training": len(training), "prompts": len(held_out)},
+        "command": COMMAND + shared.flag_of_size(size.name),
+    }
 
 
 def train(size: plan.Size, run: plan.Run, start: str, data: Data, bench: Bench) -> dict[str, Any]:
@@ -183,9 +183,9 @@ def main(argv: list[str] | None = None) -> int:
             row = {"size": size.name, "arm": "T1", **predictions(size, start, data)}
             book.add(rounded({**row, "command": command}, 5))
 
-        if not book.has({"arm": "step sizes"}):
-            for row in first_steps_rows(size, start, data):
-                book.add(row)
+        for name in ("first steps", "step sizes"):
+            if not book.has({"arm": name}):
+                book.add(step_row(name, size, bench, data))
 
         if not book.has({"arm": "start"}):
             book.add(start_row(size, bench, data))

@@ -38,11 +38,25 @@ def along(gradient: Weights, direction: Weights) -> float:
     return sum(float((part * way).sum()) for part, way in parts)
 
 
-def taught(model: CausalLM, example: TokenizedExample) -> Weights:
-    """Return ∇(ln π(w) − ln π(l)): the way in which DPO's first step teaches a pair, whatever β."""
-    chosen, rejected = example.completions[:2]
-    one, two = (slopes(model, example, response)[1] for response in (chosen, rejected))
+def of_pair(model: CausalLM, example: TokenizedExample) -> list[tuple[float, Weights]]:
+    """Return `slopes` of the chosen response and of the first rejected one."""
+    return [slopes(model, example, response) for response in example.completions[:2]]
+
+
+def apart(one: Weights, two: Weights) -> Weights:
+    """Return ∇ ln π(w) − ∇ ln π(l): the way in which DPO's first step teaches a pair, whatever β."""
     return [first - second for first, second in zip(one, two, strict=True)]
+
+
+def taught(model: CausalLM, batch: Sequence[TokenizedExample]) -> Weights:
+    """Return the way in which DPO's first step teaches a batch: the sum over its pairs."""
+    total = [torch.zeros_like(p) for p in model.parameters()]
+    for example in batch:
+        (_, one), (_, two) = of_pair(model, example)
+        for part, way in zip(total, apart(one, two), strict=True):
+            part += way
+
+    return total
 
 
 def predicted_turn(
@@ -60,12 +74,11 @@ def predicted_turn(
 
     Theorem: late_decline.
     """
-    direction = taught(model, example)
-    pair, h = [], []
-    for response in example.completions[:2]:
-        value, gradient = slopes(model, example, response)
-        pair.append(math.exp(value))
-        h.append(along(gradient, direction))
+    (chosen, one), (rejected, two) = of_pair(model, example)
+    direction = apart(one, two)
+    h = [along(one, direction), along(two, direction)]
+    del one, two  # as large as the model, each
+    pair = [math.exp(value) for value in (chosen, rejected)]
 
     h += [along(slopes(model, example, response)[1], direction) for response in samples]
     remainder = max(1 - sum(pair), 1e-12) / len(samples)
@@ -92,21 +105,16 @@ def first_steps(
     others = [torch.zeros_like(p) for p in model.parameters()]
     adam = [torch.zeros_like(p) for p in model.parameters()]
     for start in range(0, len(training) - batch + 1, batch):
-        total = [torch.zeros_like(p) for p in model.parameters()]
-        for example in training[start : start + batch]:
-            for part, way in zip(total, taught(model, example), strict=True):
-                part += way
-
+        total = taught(model, training[start : start + batch])
         for part, sum_of_batches, sum_of_signs in zip(total, others, adam, strict=True):
             sum_of_batches += part
             sum_of_signs += part.sign()
 
     moved: dict[str, list[tuple[float, float]]] = {"own": [], "others": [], "adam": []}
     for example in held_out:
-        pair = [slopes(model, example, response)[1] for response in example.completions[:2]]
-        own = [one - two for one, two in zip(*pair, strict=True)]
-        for name, way in (("own", own), ("others", others), ("adam", adam)):
-            moved[name].append((along(pair[0], way), along(pair[1], way)))
+        (_, one), (_, two) = of_pair(model, example)
+        for name, way in (("own", apart(one, two)), ("others", others), ("adam", adam)):
+            moved[name].append((along(one, way), along(two, way)))
 
     return {name: _shares(values) for name, values in moved.items()}
 
@@ -130,9 +138,7 @@ def step_sizes(
     moved: dict[str, list[tuple[float, float]]] = {f"{rate:g}": [] for rate in rates}
 
     for place in range(0, batches * batch, batch):
-        ways = [taught(model, example) for example in training[place : place + batch]]
-        signs = [sum(parts).sign() for parts in zip(*ways, strict=True)]
-        del ways
+        signs = [part.sign() for part in taught(model, training[place : place + batch])]
         for rate in rates:
             _move(weights, start, signs, rate)
             moved[f"{rate:g}"] += [

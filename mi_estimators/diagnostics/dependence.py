@@ -68,9 +68,14 @@ def row_dependence(
     True
     """
     ordered = [_in_order(rows) for rows in (x, y)]
-    sorting = next((name for name, own in zip("xy", ordered, strict=True) if bool(own.any())), "")
+    keys = {
+        name: rows[:, own]
+        for name, rows, own in zip("xy", (x, y), ordered, strict=True)
+        if bool(own.any())
+    }
+    sorting = next(iter(keys), "")
     if sorting:
-        key = (x if sorting == "x" else y)[:, ordered[0 if sorting == "x" else 1]]
+        key = keys[sorting]
         sides = [_beside(rows[:, ~own], key) for rows, own in zip((x, y), ordered, strict=True)]
     else:
         sides = [_autocorrelations(_most_persistent(rows)) for rows in (x, y)]
@@ -126,9 +131,8 @@ def _ranks(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n columns"]:
     """Return each column's ranks, from −½ to ½, and their distances from the middle."""
     from scipy.stats import rankdata
 
-    ranks = (
-        torch.from_numpy(rankdata(rows.numpy(), axis=0)) / len(rows) - 0.5
-    )  # equal values, equal ranks
+    ranks = torch.from_numpy(rankdata(rows.numpy(), axis=0))  # equal values, equal ranks
+    ranks = ranks / len(rows) - 0.5
     return torch.cat([ranks, ranks.abs()], 1)
 
 

@@ -251,8 +251,7 @@ def test_first_steps():
         trained.load_state_dict(model.state_dict())
         ways = []
         for start in (0, 2):
-            taught = [kernel.taught(trained, pair) for pair in training[start : start + 2]]
-            total = [one + two for one, two in zip(*taught, strict=True)]
+            total = kernel.taught(trained, training[start : start + 2])
             ways.append([part.sign() for part in total] if sign else total)
         with torch.no_grad():
             for weight, one, two in zip(trained.parameters(), *ways, strict=True):
