@@ -23,6 +23,8 @@ STANDS, AGAINST, OPEN = "stands", "counts against it", "not resolved"
 RULE, INTERVAL = "none: a threshold decides", "95 % interval, not corrected"
 ANSWERS, TEXT = 0.05, 0.05
 """Smallest effects of interest: of pass@1, and of −ln π a token of other text, in nats."""
+MARGIN = 1.0
+"""The margin z_w − z_l, in nats, at which the first direction of DPO is read."""
 QUESTIONS, LEVEL = 5, 0.05
 """The offline questions over which the protocol corrects by Holm's method, and the level of their tests."""
 
@@ -212,6 +214,27 @@ def turning(rows: Rows, size: offline_plan.Size) -> Claim:
     without = absent(rows, size, lambda run: (run.arm, run.beta) == ("DPO", offline_plan.BETA))
     count = f"{prediction['prompts']} prompts, {len(own)} of {len(own) + len(without)} planned runs"
     return Claim(claim, text, count, RULE, OPEN if without else verdict)
+
+
+def first_rise(rows: Rows, size: offline_plan.Size) -> Claim:
+    """At a tenth of the rate DPO first makes right answers likelier: in all seeds where the margin reaches 1 nat."""
+    claim = f"At {size.learning_rate:g} a step DPO (β = 0.1) first makes right answers likelier, as to first order"
+    own = offline.runs_of(rows, "DPO")
+    if not own:
+        return missing(claim)
+
+    heights = []
+    for row in own:
+        margins = [chosen - z for chosen, z in zip(row["z_chosen"], row["z_rejected"], strict=True)]
+        height = compare.at_depth(row["z_chosen"], [-margin for margin in margins], MARGIN)
+        heights += [] if height is None else [height]
+
+    text = f"z_w where the margin first reaches {MARGIN:g} nat: {offline.interval(heights)} nats"
+    verdict = OPEN
+    if len(heights) == size.seeds:
+        verdict = STANDS if min(heights) > 0 else AGAINST if max(heights) < 0 else OPEN
+
+    return Claim(claim, text, f"{len(heights)} of {size.seeds} seeds", RULE, verdict)
 
 
 def elsewhere(rows: Rows, size: offline_plan.Size) -> Claim:
@@ -429,6 +452,11 @@ def offline_claims(rows: Rows, size: offline_plan.Size) -> list[Claim]:
         elsewhere(rows, size),
         right_answers(rows, size),
     ]
+
+
+def slow_claims(rows: Rows, size: offline_plan.Size) -> list[Claim]:
+    """Return the claim of part 1 at a tenth of the rate."""
+    return [first_rise(rows, size)]
 
 
 def awaited(

@@ -60,8 +60,8 @@ def flag_of_size(name: str) -> str:
 
 
 def rows_of(here: Path, name: str) -> Path:
-    """Return the file of a size's rows: those of the full and the quick size are kept, others are not."""
-    kept = {"full": "rows.jsonl", "quick": "quick.jsonl"}
+    """Return the file of a size's rows: those of the tiny size are not kept."""
+    kept = {"full": "rows.jsonl", "slow": "slow.jsonl", "quick": "quick.jsonl"}
     return here / kept[name] if name in kept else here / "build" / f"{name}.jsonl"
 
 

@@ -79,6 +79,21 @@ def step_row(name: str, size: plan.Size, bench: Bench, data: Data) -> dict[str, 
     }
 
 
+def add_readings_of_start(book: shared.Book, size: plan.Size, bench: Bench, data: Data) -> None:
+    """Add the rows that speak of the start itself, where they are missing."""
+    if not book.has({"arm": "T1"}):
+        command = COMMAND + shared.flag_of_size(size.name)
+        row = {"size": size.name, "arm": "T1", **predictions(size, bench.start, data)}
+        book.add(rounded({**row, "command": command}, 5))
+
+    for name in ("first steps", "step sizes"):
+        if not book.has({"arm": name}):
+            book.add(step_row(name, size, bench, data))
+
+    if not book.has({"arm": "start"}):
+        book.add(start_row(size, bench, data))
+
+
 def train(size: plan.Size, run: plan.Run, start: str, data: Data, bench: Bench) -> dict[str, Any]:
     """Train a run while it is measured; return its row."""
     folder = BUILD / f"{size.name}-run-{run.name.replace('/', '-').replace(' ', '')}"
@@ -178,17 +193,8 @@ def main(argv: list[str] | None = None) -> int:
         data = data_of(size, start)
         bench = Bench(size, start, data)
 
-        if not book.has({"arm": "T1"}):
-            command = COMMAND + shared.flag_of_size(size.name)
-            row = {"size": size.name, "arm": "T1", **predictions(size, start, data)}
-            book.add(rounded({**row, "command": command}, 5))
-
-        for name in ("first steps", "step sizes"):
-            if not book.has({"arm": name}):
-                book.add(step_row(name, size, bench, data))
-
-        if not book.has({"arm": "start"}):
-            book.add(start_row(size, bench, data))
+        if not size.twin:
+            add_readings_of_start(book, size, bench, data)
         for run in book.missing(list(plan.runs(size)), lambda run: run.key(size)):
             book.add(train(size, run, start, data, bench))
 

@@ -66,7 +66,7 @@ def own_answers(line: dict, law: random.Random) -> Iterator[dict]:
 
 def start_of(size: plan.Size) -> str:
     """Return the folder of the common start: SmolLM2 after its own finished answers, or the small model as taught."""
-    folder = BUILD / f"{size.name}-start"
+    folder = BUILD / f"{size.source}-start"
     if (folder / "model.safetensors").exists():
         return folder.as_posix()
     if size.small:
@@ -78,7 +78,7 @@ def start_of(size: plan.Size) -> str:
     law = random.Random(0)
     answers = [answer for line in lines for answer in own_answers(line, law)]
     law.shuffle(answers)
-    data = BUILD / f"{size.name}-answers.jsonl"
+    data = BUILD / f"{size.source}-answers.jsonl"
     jsonl.write(data, answers)
     flags = ["--model", arithmetic.gguf().as_posix(), "--train_data", data.as_posix()]
     flags += ["--loss", "sft", "--max_dropped", "0.5", "--num_train_epochs", "1"]
@@ -92,7 +92,7 @@ def pairs_of(size: plan.Size, start: str, split: str) -> list[dict]:
     """Return the preferences that the start's answers to a split's questions give."""
     tokenizer, model, lines = load_tokenizer(start), None, []
     for task in size.tasks:
-        out = BUILD / f"{size.name}-{split}-{task.name}.jsonl"
+        out = BUILD / f"{size.source}-{split}-{task.name}.jsonl"
         arguments = rollout(task, start, size, size.drawn, out)
         model = model or load(arguments)
         records = collect(arguments, questions(task, split, size, start), model, tokenizer, out)
@@ -108,7 +108,7 @@ def data_of(size: plan.Size, start: str) -> Data:
     Raises:
         SystemExit: fewer held-out pairs than the protocol asks for.
     """
-    files = BUILD / f"{size.name}-train.jsonl", BUILD / f"{size.name}-held_out.jsonl"
+    files = BUILD / f"{size.source}-train.jsonl", BUILD / f"{size.source}-held_out.jsonl"
     if not all(path.exists() for path in files):
         train, held_out = (pairs_of(size, start, split) for split in ("train", "held_out"))
         if size.seen:  # a model that knows nothing of other questions: other responses to the same

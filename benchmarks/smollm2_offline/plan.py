@@ -1,10 +1,10 @@
-"""What is run: arms, matchings, a grid of β and seeds, in the order of llm_adapter/PROTOCOL.md; and two sizes of it."""
+"""What is run: arms, matchings, a grid of β and seeds, in the order of llm_adapter/PROTOCOL.md; and its sizes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,23 @@ HERE = Path(os.path.relpath(Path(__file__).parent))
 """Relative: commands and files name no folder of this machine."""
 BETA = 0.1  # of DPO, to which the others are matched
 GRID = (0.05, 0.1, 0.2, 0.4, 0.8)
+
+EPSILON = 0.2  # base success, from the samples of benchmarks.smollm2_arithmetic (0.23 and 0.18)
+ARMS: dict[str, Objective] = {
+    "DPO": Objective("dv", 0.5),
+    "MIO": Objective("js", 0.5),
+    "α-MIO, K/(K + 1)": Objective("js", calibrated_mix(3)),
+    "α-MIO, 1 − ε^β": Objective("js", round(float(freeing_mix(EPSILON, BETA)), 3)),
+    "SFT": Objective(loss="sft"),
+    "BCE": Objective("js", 1.0),
+    "NWJ": Objective("nwj"),
+    "InfoNCA": Objective("infonce"),
+    "DPO + SFT": Objective(loss="dpo_sft"),
+    "IPO": Objective(loss="ipo"),
+}
+MAIN = ("DPO", "MIO", "α-MIO, K/(K + 1)", "α-MIO, 1 − ε^β", "SFT")
+MATCHINGS = ("gradient", "optimum")
+OTHERS = tuple(arm for arm in ARMS if arm not in MAIN)
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,7 @@ class Size:
 
     `depths` are falls of z_l in nats, `kls` values of KL in nats, at which z_w is compared. Curves are
     measured every `every` steps on `curve` pairs and on `probes` questions with `probe_samples` responses each; the end
-    of a run on all.
+    of a run on all. A size that names a `twin` takes that size's start and data.
     """
 
     name: str
@@ -67,11 +84,21 @@ class Size:
     probe_samples: int = 2
     end_samples: int = 1
     windows: int = 4  # of other text, 256 tokens each
+    main: tuple[str, ...] = MAIN
+    matchings: tuple[str, ...] = MATCHINGS
+    others: tuple[str, ...] = OTHERS
     grid: tuple[float, ...] = GRID
+    grid_arms: tuple[str, ...] = tuple(arm for arm in ARMS if arm != "SFT")
     least: int = 200  # held-out pairs
     seen: int = 0  # every so many-th pair of the training questions is held out, in place of other questions
     epsilon: float = 0.38  # the share of right answers with which the small model is taught
     teaching: int = small_model.STEPS
+    twin: str = ""
+
+    @property
+    def source(self) -> str:
+        """The name of the size that makes the start and the data."""
+        return self.twin or self.name
 
 
 FULL = Size(
@@ -83,8 +110,13 @@ FULL = Size(
         Task("chain_sum", 3, 1, 200, 560),
     ),
     steps=40, batch=4, every=5, learning_rate=5e-5, negatives=1, seeds=5, depths=(2, 5, 10, 15),
-    kls=(0.5, 1, 2, 4), predicted=24, samples=8, curve=48, probes=24,
+    kls=(0.5, 1, 2, 4), predicted=24, samples=8, curve=48, probes=24, grid_arms=("DPO", "MIO"),
 )  # fmt: skip
+SLOW = replace(
+    FULL, name="slow", twin=FULL.name, learning_rate=5e-6, steps=160, every=20,
+    seeds=3, main=("DPO", "MIO"), matchings=MATCHINGS[:1], others=(), grid=(), grid_arms=(),
+)  # fmt: skip
+"""The first question again, at a tenth of the rate."""
 QUICK = Size(
     name="quick", model=small_model.NAME, small=True, tasks=(Task("products", 2, 1, 77, 23),),
     drawn=16, new_tokens=6, steps=60, batch=8, every=4, learning_rate=1e-3, negatives=3, seeds=3,
@@ -97,7 +129,7 @@ TINY = Size(
     depths=(0.01, 0.1), kls=(0.001, 0.01), predicted=2, samples=2, curve=4, probes=3, windows=1,
     grid=(0.4,), least=1, seen=2, teaching=100,
 )  # fmt: skip
-SIZES = {size.name: size for size in (FULL, QUICK, TINY)}
+SIZES = {size.name: size for size in (FULL, SLOW, QUICK, TINY)}
 
 
 def common(size: Size) -> list[str]:
@@ -108,23 +140,6 @@ def common(size: Size) -> list[str]:
         *("--completions", "0", "--diagnostics_steps", "0", "--disable_tqdm", "true"),
         *("--max_negatives", f"{size.negatives}", "--use_cpu", "true"),
     ]
-
-
-EPSILON = 0.2  # base success, from the samples of benchmarks.smollm2_arithmetic (0.23 and 0.18)
-ARMS: dict[str, Objective] = {
-    "DPO": Objective("dv", 0.5),
-    "MIO": Objective("js", 0.5),
-    "α-MIO, K/(K + 1)": Objective("js", calibrated_mix(3)),
-    "α-MIO, 1 − ε^β": Objective("js", round(float(freeing_mix(EPSILON, BETA)), 3)),
-    "SFT": Objective(loss="sft"),
-    "BCE": Objective("js", 1.0),
-    "NWJ": Objective("nwj"),
-    "InfoNCA": Objective("infonce"),
-    "DPO + SFT": Objective(loss="dpo_sft"),
-    "IPO": Objective(loss="ipo"),
-}
-MAIN = ("DPO", "MIO", "α-MIO, K/(K + 1)", "α-MIO, 1 − ε^β", "SFT")
-MATCHINGS = ("gradient", "optimum")
 
 
 @dataclass(frozen=True)
@@ -179,17 +194,14 @@ def matched(objective: Objective, beta: float, negatives: int) -> float:
 def runs(size: Size) -> Iterator[Run]:
     """Yield the runs in the protocol's order: seed 0 of the main arms, their seeds, the other arms, the grid."""
     for seed in range(size.seeds):
-        for arm in MAIN:
-            for matching in MATCHINGS:
+        for arm in size.main:
+            for matching in size.matchings:
                 run = Run(arm, matching, seed=seed)
                 twin = Run(arm, seed=seed)
                 if run == twin or run.own_beta(size.negatives) != twin.own_beta(size.negatives):
                     yield run
 
-    others = [arm for arm in ARMS if arm not in MAIN]
     for seed in range(size.grid_seeds):
-        yield from (Run(arm, seed=seed) for arm in others)
+        yield from (Run(arm, seed=seed) for arm in size.others)
         for beta in size.grid:
-            yield from (
-                Run(arm, beta=beta, seed=seed) for arm in ARMS if arm != "SFT" and beta != BETA
-            )
+            yield from (Run(arm, beta=beta, seed=seed) for arm in size.grid_arms if beta != BETA)

@@ -242,6 +242,15 @@ def step_sizes(rows: Rows) -> str:
     return Table(["each weight moves by", "z_w", "z_l"], body).markdown()
 
 
+OF_TWIN = (
+    "How far z_w rises and falls (nats)",
+    "z_w − DPO's at equal displacement, along the runs (seeds)",
+    "z_w − DPO's at equal KL, along the runs (seeds)",
+    "Success, endings, other text",
+)
+"""The tables of a size that has a twin."""
+
+
 def tables(rows: Rows, size: plan.Size) -> str:
     """Return all tables as Markdown."""
     parts = {
@@ -255,5 +264,7 @@ def tables(rows: Rows, size: plan.Size) -> str:
         "Which way DPO first moves held-out pairs, to first order (share of pairs; nats)": first_steps(rows),
         "Held-out pairs after one AdamW step of DPO, by its size (nats)": step_sizes(rows),
     }  # fmt: skip
+    if size.twin:  # what it shares with its twin stands there, and it has no grid
+        parts = {title: table for title, table in parts.items() if title in OF_TWIN}
 
     return "\n\n".join(f"**{title}**\n\n{table}" for title, table in parts.items())

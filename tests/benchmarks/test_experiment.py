@@ -32,10 +32,11 @@ def online(arm, level, half, seed=0):
 def test_no_rows(tmp_path, monkeypatch):
     """Without rows nothing is measured, and nothing is drawn."""
     lines = [*claims.offline_claims([], SIZE), *claims.online_claims([], online_plan.TINY)]
-    assert {line.verdict for line in lines} == {claims.NONE}
+    slow = claims.slow_claims([], offline_plan.SLOW)
+    assert {line.verdict for line in lines + slow} == {claims.NONE}
     monkeypatch.setattr(command, "rows_of", lambda part, size: [])
     text = command.page(tmp_path)
-    assert text.count(f"| {claims.NONE} |\n") == 2 * len(lines)
+    assert text.count(f"| {claims.NONE} |\n") == 2 * len(lines) + len(slow)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -258,3 +259,23 @@ def test_page(tmp_path, monkeypatch):
     }
     assert all(f"(../figures/{path.name})" in text for path in tmp_path.iterdir())
     assert f"| GRPO | 0.010 | {0.3 / 0.01:.1f} " in text
+
+
+@pytest.mark.parametrize(
+    ("heights", "verdict"),
+    [
+        ((0.2, 0.1, 0.3), claims.STANDS),
+        ((-0.2, -0.1, -0.3), claims.AGAINST),
+        ((0.2, -0.1, 0.3), claims.OPEN),
+        ((0.2, 0.1), claims.OPEN),
+    ],
+)
+def test_first_rise(heights, verdict):
+    """The first direction is read where the margin reaches a nat, in all planned seeds."""
+    rows = [
+        offline("DPO", seed, [0.0, height, -3.0]) | {"z_rejected": [0.0, height - 1.0, -9.0]}
+        for seed, height in enumerate(heights)
+    ]
+    line = claims.first_rise(rows, offline_plan.SLOW)
+    assert line.verdict == verdict
+    assert f"{len(heights)} of 3 seeds" == line.count

@@ -22,12 +22,20 @@ def test_plan(size):
     runs = list(plan.runs(size))
     keys = [json.dumps(run.key(size)) for run in runs]
     assert len({*keys}) == len(keys)
-    assert {run.arm for run in runs} == set(plan.ARMS)
-    for arm in plan.MAIN:
+    assert {run.arm for run in runs} == {*size.main, *size.others}
+    for arm in size.main:
         seeds = [run.seed for run in runs if run.arm == arm and run.matching == "gradient"]
         assert {*seeds} == set(range(size.seeds))
     betas = {run.beta for run in runs if run.arm == "DPO"}
     assert betas == {plan.BETA, *size.grid}
+
+
+def test_slow_size_shares_start_and_data():
+    """The slow size differs from its twin in its steps and its runs alone."""
+    slow, full = plan.SLOW, plan.FULL
+    assert slow.source == full.source == full.name
+    assert slow.learning_rate == full.learning_rate / 10
+    assert {run.arm for run in plan.runs(slow)} == {"DPO", "MIO"}
 
 
 def test_betas_are_matched():
