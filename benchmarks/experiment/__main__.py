@@ -48,11 +48,11 @@ difference above 0 needs a corrected p below {claims.LEVEL:g}, and stays open un
 other interval is corrected, neither in the claims nor in the tables: of twenty such intervals about one misses its true
 value by chance.
 """
-SLOWLY = f"""The same start, data and losses, with {offline_plan.SLOW.steps} steps of {offline_plan.SLOW.learning_rate:g}
-in place of {offline_plan.FULL.steps} of {offline_plan.FULL.learning_rate:g}: a fall that comes from the size of one step
-should be gone here. The verdict has a rule that was written before these runs; all else in this part is described, not
-tested."""
-SECTIONS = {"full": offline_plan.FULL.model, "quick": offline_plan.QUICK.model}
+SLOW, FULL = offline_plan.SLOW, offline_plan.FULL
+SLOWLY = f"""The same start, data and losses, with {SLOW.steps} steps of {SLOW.learning_rate:g} in place of {FULL.steps}
+of {FULL.learning_rate:g}: a fall that comes from the size of one step should be gone here. The verdict has a rule that
+was written before these runs; all else in this part is described, not tested."""
+SECTIONS = {"full": FULL.model, "quick": offline_plan.QUICK.model}
 
 
 def rows_of(part: ModuleType, size: str) -> list[dict]:
@@ -100,7 +100,7 @@ def section(size: str, pictures: Path) -> str:
             + offline.tables(rows[offline_plan], part)
         )
 
-    if size == offline_plan.SLOW.twin:
+    if size == SLOW.twin:
         parts.append(slowly())
 
     if runs[1]:
@@ -110,15 +110,14 @@ def section(size: str, pictures: Path) -> str:
 
 def slowly() -> str:
     """Return what was measured at a tenth of the rate, from the start of the full size."""
-    size = offline_plan.SLOW
-    rows = rows_of(offline_plan, size.name)
-    lines = claims.slow_claims(rows, size)
-    runs = f"Runs so far: {len(rows)} of {len(list(offline_plan.runs(size)))}. {SLOWLY}"
-    command = f"```sh\npython -m benchmarks.smollm2_offline{shared.flag_of_size(size.name)}\n```"
+    rows = rows_of(offline_plan, SLOW.name)
+    lines = claims.slow_claims(rows, SLOW)
+    runs = f"Runs so far: {len(rows)} of {len(list(offline_plan.runs(SLOW)))}. {SLOWLY}"
+    command = f"```sh\npython -m benchmarks.smollm2_offline{shared.flag_of_size(SLOW.name)}\n```"
     parts = ["### Offline, at a tenth of the rate", command, runs]
     parts.append(Table(claims.Claim._fields, lines).markdown())
     if rows:
-        parts.append(offline.tables(rows, size))
+        parts.append(offline.tables(rows, SLOW))
 
     return "\n\n".join(parts)
 
