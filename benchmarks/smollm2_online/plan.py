@@ -162,9 +162,11 @@ def pairs_differ(arm: str, size: Size) -> bool:
 
 
 def runs(size: Size) -> Iterator[Run]:
-    """Yield the runs, seed by seed from the highest level down; the larger group comes after the first seed."""
-    for seed in range(size.seeds):
-        for level in LEVELS:
-            yield from (Run(arm, level, seed=seed) for arm in ARMS if pairs_differ(arm, size))
-        if seed == 0:
-            yield from (Run(arm, LEVELS[1], size.group) for arm in ARMS if ARMS[arm].on_policy)
+    """Yield the runs, arm by arm, each seed from the highest level down; the larger group comes last."""
+    for arm in ARMS:
+        if not pairs_differ(arm, size):
+            continue
+        for seed in range(size.seeds):
+            yield from (Run(arm, level, seed=seed) for level in LEVELS)
+
+    yield from (Run(arm, LEVELS[1], size.group) for arm in ARMS if ARMS[arm].on_policy)
