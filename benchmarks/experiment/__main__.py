@@ -19,7 +19,8 @@ from benchmarks.smollm2_online import plan as online_plan
 from benchmarks.smollm2_online import tables as online
 from mi_estimators.display import Table, jsonl, png, theme
 
-from . import claims, shared
+from . import offline_claims, online_claims, shared
+from .claim import LEVEL, Claim
 from .figures import FIGURES
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -44,7 +45,7 @@ bootstrap over questions, or Wilson's for shares.
 **What is corrected for many tests.** The protocol has one test a question for the five offline questions, and Holm's
 correction over the five. Three of them are tests: z_w at equal displacement, z_w at equal KL, and other text, MIO
 against DPO. A threshold decides the other two, which count in the correction as p = 1. A verdict that needs a
-difference above 0 needs a corrected p below {claims.LEVEL:g}, and stays open until all planned seeds are there. No
+difference above 0 needs a corrected p below {LEVEL:g}, and stays open until all planned seeds are there. No
 other interval is corrected, neither in the claims nor in the tables: of twenty such intervals about one misses its true
 value by chance.
 """
@@ -69,8 +70,8 @@ def section(size: str, pictures: Path) -> str:
         f"python -m benchmarks.{part}{flag}" for part in ("smollm2_offline", "smollm2_online")
     ]
     lines = [
-        *claims.offline_claims(rows[offline_plan], offline_plan.SIZES[size]),
-        *claims.online_claims(rows[online_plan], online_plan.SIZES[size]),
+        *offline_claims.claims(rows[offline_plan], offline_plan.SIZES[size]),
+        *online_claims.claims(rows[online_plan], online_plan.SIZES[size]),
     ]
     runs = [sum("seconds" in row for row in several) for several in rows.values()]
     planned = [len(list(part.runs(part.SIZES[size]))) for part in rows]
@@ -80,7 +81,7 @@ def section(size: str, pictures: Path) -> str:
         + ("" if runs == planned else "What is missing may change a verdict. ")
         + "Each row of the files names its own command."
     )
-    parts.append(Table(claims.Claim._fields, lines).markdown())
+    parts.append(Table(Claim._fields, lines).markdown())
 
     for title, (part, draw, caption) in FIGURES.items():
         figure = draw(rows[part])
@@ -111,11 +112,11 @@ def section(size: str, pictures: Path) -> str:
 def slowly() -> str:
     """Return what was measured at a tenth of the rate, from the start of the full size."""
     rows = rows_of(offline_plan, SLOW.name)
-    lines = claims.slow_claims(rows, SLOW)
+    lines = offline_claims.slow_claims(rows, SLOW)
     runs = f"Runs so far: {len(rows)} of {len(list(offline_plan.runs(SLOW)))}. {SLOWLY}"
     command = f"```sh\npython -m benchmarks.smollm2_offline{shared.flag_of_size(SLOW.name)}\n```"
     parts = ["### Offline, at a tenth of the rate", command, runs]
-    parts.append(Table(claims.Claim._fields, lines).markdown())
+    parts.append(Table(Claim._fields, lines).markdown())
     if rows:
         parts.append(offline.tables(rows, SLOW))
 

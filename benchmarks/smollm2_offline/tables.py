@@ -170,6 +170,15 @@ def answers_of(rows: Rows) -> int:
     return plan.SIZES[sizes.pop()].end_samples if sizes else 1
 
 
+def differences_of_answers(pairs: Sequence[tuple[dict, dict]], answers: int) -> list[float]:
+    """Return pass@1 of one run less that of the other, question by question, a mean over pairs of runs."""
+    questions = range(len(pairs[0][0]["right"]))
+    return [
+        fmean((one["right"][q] - other["right"][q]) / answers for one, other in pairs)
+        for q in questions
+    ]
+
+
 def against_dpo(rows: Rows, own: Rows) -> str:
     """Return the difference of pass@1 to DPO with the same seeds, with a bootstrap over questions."""
     dpo = {row["seed"]: row for row in runs_of(rows, "DPO")}
@@ -177,9 +186,7 @@ def against_dpo(rows: Rows, own: Rows) -> str:
     if not pairs or own[0]["arm"] == "DPO":
         return ""
 
-    answers = answers_of(rows)
-    questions = range(len(pairs[0][0]["right"]))
-    values = [fmean((r["right"][q] - d["right"][q]) / answers for r, d in pairs) for q in questions]
+    values = differences_of_answers(pairs, answers_of(rows))
     low, high = bootstrap(values)
 
     return f"{fmean(values):+.3f} [{low:+.3f}, {high:+.3f}]"

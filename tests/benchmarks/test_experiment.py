@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.experiment import __main__ as command
-from benchmarks.experiment import claims
+from benchmarks.experiment import claim, offline_claims, online_claims
 from benchmarks.smollm2_offline import plan as offline_plan
 from benchmarks.smollm2_online import plan as online_plan
 
@@ -31,33 +31,33 @@ def online(arm, level, half, seed=0):
 
 def test_no_rows(tmp_path, monkeypatch):
     """Without rows nothing is measured, and nothing is drawn."""
-    lines = [*claims.offline_claims([], SIZE), *claims.online_claims([], online_plan.TINY)]
-    slow = claims.slow_claims([], offline_plan.SLOW)
-    assert {line.verdict for line in lines + slow} == {claims.NONE}
+    lines = [*offline_claims.claims([], SIZE), *online_claims.claims([], online_plan.TINY)]
+    slow = offline_claims.slow_claims([], offline_plan.SLOW)
+    assert {line.verdict for line in lines + slow} == {claim.NONE}
     monkeypatch.setattr(command, "rows_of", lambda part, size: [])
     text = command.page(tmp_path)
-    assert text.count(f"| {claims.NONE} |\n") == 2 * len(lines) + len(slow)
+    assert text.count(f"| {claim.NONE} |\n") == 2 * len(lines) + len(slow)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("end", "verdict"), [(-2.0, claims.STANDS), (0.5, claims.AGAINST)])
+@pytest.mark.parametrize(("end", "verdict"), [(-2.0, claim.STANDS), (0.5, claim.AGAINST)])
 def test_decline(end, verdict):
     """A decline is an end more than a nat below the top."""
     rows = [offline("DPO", seed, [0.0, 1.0, end]) for seed in (0, 1)]
     grid = [rows[0] | {"beta": beta} for beta in SIZE.grid]
-    assert claims.decline([*rows, *grid], SIZE).verdict == verdict
+    assert offline_claims.decline([*rows, *grid], SIZE).verdict == verdict
 
 
 @pytest.mark.parametrize("ends", [(-2.0,), (-9.0, 0.5)])
 def test_decline_in_all_seeds(ends):
     """A decline that is not there in all planned seeds does not stand, whatever the mean."""
     rows = [offline("DPO", seed, [0.0, 1.0, end]) for seed, end in enumerate(ends)]
-    assert claims.decline(rows, SIZE).verdict == claims.OPEN
+    assert offline_claims.decline(rows, SIZE).verdict == claim.OPEN
 
 
 def test_no_decline_is_open_until_the_whole_grid_is_run():
     rows = [offline("DPO", 0, [0.0, 1.0, 0.5])]
-    assert claims.decline(rows, SIZE).verdict == claims.OPEN
+    assert offline_claims.decline(rows, SIZE).verdict == claim.OPEN
 
 
 PREDICTED = {"arm": "T1", "turns": 0.1, "falls_at_once": 0.0, "margin": 2.0, "prompts": 4}
@@ -66,25 +66,25 @@ PREDICTED = {"arm": "T1", "turns": 0.1, "falls_at_once": 0.0, "margin": 2.0, "pr
 @pytest.mark.parametrize(
     ("curve", "prediction", "verdict"),
     [
-        ([0.0, 1.0, 0.0], {}, claims.STANDS),  # the margin is 2 at the top
-        ([0.0, 1.0, 0.0], {"margin": 5.0}, claims.AGAINST),
-        ([0.0, -1.0, -2.0], {}, claims.AGAINST),  # it falls at once, and was to rise
-        ([0.0, -1.0, -2.0], {"falls_at_once": 0.9}, claims.OPEN),
+        ([0.0, 1.0, 0.0], {}, claim.STANDS),  # the margin is 2 at the top
+        ([0.0, 1.0, 0.0], {"margin": 5.0}, claim.AGAINST),
+        ([0.0, -1.0, -2.0], {}, claim.AGAINST),  # it falls at once, and was to rise
+        ([0.0, -1.0, -2.0], {"falls_at_once": 0.9}, claim.OPEN),
     ],
 )
 def test_turning(curve, prediction, verdict):
     """A prediction that fails is said to fail, once all seeds are there."""
     rows = [PREDICTED | prediction, *(offline("DPO", seed, curve) for seed in (0, 1))]
-    assert claims.turning(rows, SIZE).verdict == verdict
-    assert claims.turning(rows[:2], SIZE).verdict == claims.OPEN
+    assert offline_claims.turning(rows, SIZE).verdict == verdict
+    assert offline_claims.turning(rows[:2], SIZE).verdict == claim.OPEN
 
 
 @pytest.mark.parametrize(
     ("text", "right", "verdict"),
     [
-        (0.0, [1, 0], claims.STANDS),
-        (0.2, [1, 0], claims.OPEN),  # a loss that no test resolves, and none excludes
-        (0.0, [0, 0], claims.AGAINST),
+        (0.0, [1, 0], claim.STANDS),
+        (0.2, [1, 0], claim.OPEN),  # a loss that no test resolves, and none excludes
+        (0.0, [0, 0], claim.AGAINST),
     ],
 )
 def test_elsewhere(text, right, verdict):
@@ -95,8 +95,8 @@ def test_elsewhere(text, right, verdict):
         row | {"right": right, "text_nats": 5.0 + sign * text}
         for row, sign in zip(mio, (2, -1), strict=True)
     ]
-    assert claims.elsewhere(rows, SIZE).verdict == verdict
-    assert claims.elsewhere([rows[0], rows[2]], SIZE).verdict == claims.OPEN
+    assert offline_claims.elsewhere(rows, SIZE).verdict == verdict
+    assert offline_claims.elsewhere([rows[0], rows[2]], SIZE).verdict == claim.OPEN
 
 
 def test_right_answers_need_all_arms():
@@ -106,16 +106,16 @@ def test_right_answers_need_all_arms():
         for run in offline_plan.runs(SIZE)
         if run.beta == offline_plan.BETA
     ]
-    assert claims.right_answers(rows, SIZE).verdict == claims.AGAINST
-    assert claims.right_answers(rows[:-1], SIZE).verdict == claims.OPEN
+    assert offline_claims.right_answers(rows, SIZE).verdict == claim.AGAINST
+    assert offline_claims.right_answers(rows[:-1], SIZE).verdict == claim.OPEN
 
 
 @pytest.mark.parametrize(
     ("before", "after", "verdict"),
     [
-        ([1, 1], [1, 1], claims.STANDS),
-        ([0, 0], [4, 4], claims.AGAINST),
-        ([1, 0], [0, 4], claims.OPEN),
+        ([1, 1], [1, 1], claim.STANDS),
+        ([0, 0], [4, 4], claim.AGAINST),
+        ([1, 0], [0, 4], claim.OPEN),
     ],
 )
 def test_sharpening(before, after, verdict):
@@ -123,7 +123,7 @@ def test_sharpening(before, after, verdict):
     loss = {"before": [1, 1], "after": [0, 0]}
     rows = [online("GRPO", level, 10) | loss for level in online_plan.LEVELS[:2]]
     rows.append(online("GRPO", online_plan.LEVELS[2], 10) | {"before": before, "after": after})
-    assert claims.sharpening(rows, online_plan.QUICK).verdict == verdict
+    assert online_claims.sharpening(rows, online_plan.QUICK).verdict == verdict
 
 
 def test_one_arm_under_adam():
@@ -131,8 +131,8 @@ def test_one_arm_under_adam():
     rows = [online(arm, online_plan.LEVELS[0], 10) for arm in ("GRPO", "GRPO, normalised")]
     pairs = {run.arm for run in online_plan.runs(online_plan.FULL) if run.group == 2}
     assert pairs == set(online_plan.ARMS) - {"GRPO, normalised"}
-    assert claims.normalising(rows, online_plan.FULL).verdict == claims.NONE
-    assert "GRPO, normalised" not in claims.sharpening(rows, online_plan.FULL).measured
+    assert online_claims.normalising(rows, online_plan.FULL).verdict == claim.NONE
+    assert "GRPO, normalised" not in online_claims.sharpening(rows, online_plan.FULL).measured
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_one_arm_under_adam():
 def test_planned_seeds(values, wanted):
     """No test is read before all planned seeds are there, whichever way it falls."""
     p_values = {"depth": (0.001, 0.005)}
-    words, higher = claims.above(values, "depth", p_values, planned=3)
+    words, higher = offline_claims.above(values, "depth", p_values, planned=3)
     assert higher is wanted
     assert ("of 3 seeds" in words) is (wanted is None)
 
@@ -149,29 +149,29 @@ def test_planned_seeds(values, wanted):
 @pytest.mark.parametrize(
     ("gains", "verdict"),
     [
-        ((1.0, 1.1, 0.9), claims.STANDS),
-        ((1.0, 1.4, 0.6), claims.OPEN),  # p 0.05 alone, above it after the correction
-        ((1.0, -1.0, 0.1), claims.AGAINST),
-        ((1.0,), claims.OPEN),
+        ((1.0, 1.1, 0.9), claim.STANDS),
+        ((1.0, 1.4, 0.6), claim.OPEN),  # p 0.05 alone, above it after the correction
+        ((1.0, -1.0, 0.1), claim.AGAINST),
+        ((1.0,), claim.OPEN),
     ],
 )
 def test_bound(gains, verdict):
     """The bound stands where the corrected difference lies above 0."""
     rows = [offline("DPO", seed, [0.0, 0.5, 0.0]) for seed in range(len(gains))]
     rows += [offline("MIO", seed, [0.0, 0.5 + g, g]) for seed, g in enumerate(gains)]
-    assert claims.bound(rows, SIZE, "depth").verdict == verdict
+    assert offline_claims.bound(rows, SIZE, "depth").verdict == verdict
 
 
 def test_equal_runs():
     """Differences that are all 0 have p = 1, not NaN."""
     rows = [offline(arm, seed, [0.0, 0.5, 0.0]) for arm in ("DPO", "MIO") for seed in (0, 1, 2)]
-    assert claims.bound(rows, SIZE, "depth").test == "Student's: p 1, Holm's 1"
+    assert offline_claims.bound(rows, SIZE, "depth").test == "Student's: p 1, Holm's 1"
 
 
 @given(st.dictionaries(st.text(max_size=2), st.floats(0, 1), max_size=5))
 def test_holm(p_values):
     """Holm's value lies between the plain one and Bonferroni's, and rejects what the step-down rule rejects."""
-    corrected = claims.holm(p_values)
+    corrected = claim.holm(p_values)
     assert all(p <= corrected[name] <= min(1, 5 * p) for name, p in p_values.items())
 
     ordered = sorted(p_values.values())
@@ -184,24 +184,24 @@ def test_holm(p_values):
 @pytest.mark.parametrize(
     ("grpo", "mio", "verdict"),
     [
-        (90, 10, claims.STANDS),
-        (20, 10, claims.AGAINST),
-        (None, 10, claims.STANDS),
-        (None, 90, claims.OPEN),
+        (90, 10, claim.STANDS),
+        (20, 10, claim.AGAINST),
+        (None, 10, claim.STANDS),
+        (None, 90, claim.OPEN),
     ],
 )
 def test_who_samples(grpo, mio, verdict):
     """Who samples decides if on-policy arms take over three times the rounds."""
     level = online_plan.LEVELS[-1]
     rows = [online("GRPO", level, grpo), online("offline MIO", level, mio)]
-    assert claims.sampler(rows).verdict == verdict
+    assert online_claims.sampler(rows).verdict == verdict
 
 
-@pytest.mark.parametrize(("share", "verdict"), [(0.75, claims.STANDS), (0.95, claims.AGAINST)])
+@pytest.mark.parametrize(("share", "verdict"), [(0.75, claim.STANDS), (0.95, claim.AGAINST)])
 def test_dead_groups(share, verdict):
     """Groups without a gradient are held against the prediction."""
     level = {"arm": "level", "level": 0.3, "success": 0.2, "zero_gradient": {"2": share}}
-    assert claims.dead_groups([level, online("GRPO", 0.3, 10)]).verdict == verdict
+    assert online_claims.dead_groups([level, online("GRPO", 0.3, 10)]).verdict == verdict
 
 
 def test_planned_runs():
@@ -214,12 +214,12 @@ def test_planned_runs():
     runs = [
         online(run.arm, run.level, 10, run.seed) for run in online_plan.runs(size) if run.group == 2
     ]
-    whole = claims.online_claims([*levels, *runs], size)
-    assert claims.OPEN not in {line.verdict for line in whole}
+    whole = online_claims.claims([*levels, *runs], size)
+    assert claim.OPEN not in {line.verdict for line in whole}
 
     for place, run in enumerate(runs):
-        few = claims.online_claims([*levels, *runs[:place], *runs[place + 1 :]], size)
-        opened = [line for line in few if line.verdict == claims.OPEN]
+        few = online_claims.claims([*levels, *runs[:place], *runs[place + 1 :]], size)
+        opened = [line for line in few if line.verdict == claim.OPEN]
         assert all("planned runs" in line.count for line in opened)
         timed = online_plan.ARMS[run["arm"]].theorem and run["level"] == online_plan.LEVELS[0]
         lowest = run["level"] == online_plan.LEVELS[-1]
@@ -228,7 +228,7 @@ def test_planned_runs():
 
 @pytest.mark.parametrize(
     ("rounds", "verdict"),
-    [(30, claims.STANDS), (700, claims.AGAINST), (2, claims.AGAINST), (None, claims.OPEN)],
+    [(30, claim.STANDS), (700, claim.AGAINST), (2, claim.AGAINST), (None, claim.OPEN)],
 )
 def test_growth(rounds, verdict):
     """Escape times are held to the theorem's own ratio; a run that ended before ½ has shown a lower end only."""
@@ -236,7 +236,7 @@ def test_growth(rounds, verdict):
     rows = [{"arm": "level", "level": x, "success": x} for x in (high, low)]
     name = "SFT, answer supplied"
     rows += [online(name, high, 10), online(name, low, rounds) | {"rounds": 30}]
-    line = claims.growth(rows)
+    line = online_claims.growth(rows)
     assert line.verdict == verdict
     assert "> 3.0 of" in line.measured or rounds is not None
 
@@ -264,10 +264,10 @@ def test_page(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("heights", "verdict"),
     [
-        ((0.2, 0.1, 0.3), claims.STANDS),
-        ((-0.2, -0.1, -0.3), claims.AGAINST),
-        ((0.2, -0.1, 0.3), claims.OPEN),
-        ((0.2, 0.1), claims.OPEN),
+        ((0.2, 0.1, 0.3), claim.STANDS),
+        ((-0.2, -0.1, -0.3), claim.AGAINST),
+        ((0.2, -0.1, 0.3), claim.OPEN),
+        ((0.2, 0.1), claim.OPEN),
     ],
 )
 def test_first_rise(heights, verdict):
@@ -276,6 +276,6 @@ def test_first_rise(heights, verdict):
         offline("DPO", seed, [0.0, height, -3.0]) | {"z_rejected": [0.0, height - 1.0, -9.0]}
         for seed, height in enumerate(heights)
     ]
-    line = claims.first_rise(rows, offline_plan.SLOW)
+    line = offline_claims.first_rise(rows, offline_plan.SLOW)
     assert line.verdict == verdict
     assert f"{len(heights)} of 3 seeds" == line.count
