@@ -14,6 +14,12 @@ _COLUMNS = 64  # of which digits are counted at a time
 _DIGITS = 6  # significant digits from which on two equal numbers are one measurement, not two
 _TOO_EVEN = 3.0  # standard errors by which triples of equal rows must fall short
 _SEVERAL = 10  # values of a measured column, below which it is a code for a few labels
+_LEVELS = 20  # values from which on the order of their counts tells
+_UNEVEN = 3.0  # standard errors by which counts vary more than those of equally likely values
+_SMOOTH = (
+    2.5  # standard errors by which neighbouring values' counts are alike: a law of a few values
+)
+_SIMPLE = 100  # the largest denominator of a share, such as 3/7
 _ASKED = 500  # rows whose neighbours are looked at
 _NEAREST = 16  # of them
 _BESIDE = 4  # that are nearer or farther than a gap
@@ -70,10 +76,12 @@ def _is_fine(rows: Float[Tensor, "n d"]) -> Bool[Tensor, "n d"]:
 
 
 def few_measurements(rows: Float[Tensor, "n d"]) -> int:
-    """Return how many values a measured column has, if each stands in about as many rows as the next; else 0.
+    """Return how many values a measured column has, if its rows look like those of as many subjects; else 0.
 
-    Rows that share a measured number, sixteen by sixteen, are of one subject. Draws from a law of a few values would be
-    less even. Beyond 64 columns only rows that are equal in all of them count.
+    Rows that share a measured number are of one subject: sixteen by sixteen, where draws from a law of a few values
+    would be less even; or in groups whose sizes vary more than chance and have nothing to do with the number. Counts of
+    a law such as a logarithm's of whole numbers change smoothly from one value to the next. Beyond 64 columns only rows
+    that are equal in all of them count.
 
     >>> ages = 40 + 10 * torch.randn(50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     >>> few_measurements(ages.repeat(16)[:, None]), few_measurements(ages.round().repeat(16)[:, None])
@@ -87,10 +95,42 @@ def few_measurements(rows: Float[Tensor, "n d"]) -> int:
         columns = [rows[fine[:, k], k] for k in often]
 
     for column in columns:
-        counts = column.unique(return_counts=True)[1].double()
-        if _SEVERAL <= len(counts) <= len(column) / 2 and _is_too_even(counts):
+        values, counts = column.unique(return_counts=True)
+        several = _SEVERAL <= len(counts) <= len(column) / 2
+        if several and (_is_too_even(counts.double()) or _is_of_subjects(values, counts.double())):
             return len(counts)
     return 0
+
+
+def _is_of_subjects(values: Tensor, counts: Tensor) -> bool:
+    """Tell whether sorted values have counts of very different sizes, in no order, and stand on no grid.
+
+    Their order is read by the ratio of von Neumann of the counts' ranks, which is 2 ± 2/√K for K values in no order.
+
+    Reference: Bartels 1982, J. American Statistical Association 77.
+    """
+    if len(values) < _LEVELS or _is_coded(values):
+        return False
+
+    mean, freedom = counts.mean(), len(counts) - 1
+    excess = float(((counts - mean) ** 2).sum() / mean) - freedom
+    ranks = counts.unique(return_inverse=True)[1].double()
+    ratio = float(ranks.diff().square().sum() / (ranks - ranks.mean()).square().sum())
+    ordered = (2 - ratio) * math.sqrt(len(counts)) / 2
+
+    return excess > _UNEVEN * math.sqrt(2 * freedom) and ordered < _SMOOTH
+
+
+def _is_coded(values: Tensor) -> bool:
+    """Tell whether sorted values are evenly spaced, but for gaps, or are shares with small denominators."""
+    steps = values.diff()
+    steps = steps / steps.min()
+    if bool(((steps - steps.round()).abs() < 1e-4 * steps).all()):
+        return True
+
+    denominators = torch.arange(1, _SIMPLE + 1, dtype=values.dtype)
+    products = values[:, None] * denominators
+    return bool(((products - products.round()).abs() < 1e-6).any(1).double().mean() > 0.5)
 
 
 def near_copies(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> int:

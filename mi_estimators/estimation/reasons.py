@@ -53,9 +53,9 @@ def reasons_of_rows(sample: Sample) -> dict[str, str]:
     elif sample.subjects:
         side, count = next(iter(sample.subjects.items()))
         reasons["repeated_rows"] = (
-            f"a measured column of {side} has only {count} values, each in about as many rows as the next, as if the"
-            f" rows were of {count} subjects. What is true of them looks like information. Pass groups= with a label"
-            f' for each subject, or discrete="{side}" if the values are labels'
+            f"a measured column of {side} has only {count} values, as if the rows were of {count} subjects. What is"
+            " true of them looks like information. Pass groups= with a label for each subject, or"
+            f' discrete="{side}" if the values are labels'
         )
     elif sample.cluster:
         reasons["repeated_rows"] = (

@@ -117,6 +117,36 @@ def test_subjects(visits):
     assert few_measurements(torch.cat([normal(50 * visits, 1), ages], 1)) == 50
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_subjects_of_unequal_visits(seed):
+    """Subjects whose rows are of very different number are subjects, too."""
+    visits = torch.randint(1, 40, (250,), generator=seeded(seed))
+    ages = normal(250, 1, seed=seed).repeat_interleave(visits, 0)
+    subjects = few_measurements(ages)
+    assert 240 < subjects <= 250
+    assert few_measurements(torch.cat([normal(len(ages), 1), ages], 1)) == subjects
+
+
+CODED = {
+    "logarithms of counts": lambda counts: counts.log1p(),
+    "roots of counts": lambda counts: counts.sqrt(),
+    "standardised counts": lambda counts: (counts - counts.mean()) / counts.std(),
+    "shares": lambda counts: counts / (counts % 7 + 13),
+    "levels of a sensor": lambda counts: (counts / 255) ** 2.2,
+}
+
+
+@pytest.mark.parametrize("name", CODED)
+@pytest.mark.parametrize("seed", range(5))
+def test_codes_are_no_subjects(name, seed):
+    """Functions of counts have a law of a few values with many digits."""
+    rates = torch.distributions.Gamma(2.0, 0.1).sample
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        counts = torch.poisson(rates((3000, 1)).double())
+    assert few_measurements(CODED[name](counts)) == 0
+
+
 def test_no_subjects():
     """Labels, rounded numbers, clipped ones and draws from a law of a few measured values are no subjects."""
     values = normal(50, 1)
