@@ -1,4 +1,4 @@
-"""Rows that repeat: exact copies, copies with a jitter, few values of what is measured, and labels' entropy."""
+"""Rows that repeat: exact copies, copies with a jitter, numbers that stand on both sides, and labels' entropy."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from .digits import COLUMNS, is_fine, is_measured
 from .hashes import codes_of
+from .subjects import is_too_even
 
-_COLUMNS = 64  # of which digits are counted at a time
-_DIGITS = 6  # significant digits from which on two equal numbers are one measurement, not two
-_TOO_EVEN = 3.0  # standard errors by which triples of equal rows must fall short
-_SEVERAL = 10  # values of a measured column, below which it is a code for a few labels
-_LEVELS = 20  # values from which on the order of their counts tells
-_UNEVEN = 3.0  # standard errors by which counts vary more than those of equally likely values
-_SMOOTH = (
-    2.5  # standard errors by which neighbouring values' counts are alike: a law of a few values
-)
-_SIMPLE = 100  # the largest denominator of a share, such as 3/7
+_ATOM = (
+    10,
+    0.05,
+)  # copies of one row, and their share of all rows: more are a limit or a missing value
+_CHANCE = 4  # times as many rows with equal numbers as among other pairs
 _ASKED = 500  # rows whose neighbours are looked at
 _NEAREST = 16  # of them
 _BESIDE = 4  # that are nearer or farther than a gap
 _DIP = 0.5  # of the dimension that nearer and farther neighbours tell: a smaller one is a gap around clusters
 _FEWEST = 200  # rows; of fewer on a thin curve the lattice of ranks looks like gaps
 _WIDE = 30  # columns of both sides, beyond which neighbours tell no dimension
+_PROJECTIONS = 20  # columns to which more are reduced
+_FAR = 3.0  # standard deviations, beyond which a projected entry counts no more
 
 
 def repeated_rows(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> int:
     """Return how many rows are exact copies of another; 0 where independent draws may be equal by chance.
 
     Two measurements are never equal by chance: that is where each side has a column most of whose values need more
-    than six significant digits. Counts, labels and coarsely rounded numbers may be. They are not if the equal rows
-    come in pairs more evenly than those of independent draws, as in a file that has every row twice.
+    than six significant digits and are no codes, as standardised counts are. A copy repeats both sides, neither of
+    which stands beside another one elsewhere, as the limit of a sensor does. Counts, labels and coarsely rounded
+    numbers may be equal. They are not if the equal rows come in pairs more evenly than those of independent draws, as
+    in a file that has every row twice.
 
     >>> x = torch.randn(100, 1, dtype=torch.float64)
     >>> repeated_rows(x, x), repeated_rows(torch.cat([x, x[:30]]), torch.cat([x, x[:30]]))
@@ -42,103 +43,72 @@ def repeated_rows(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> int:
     >>> repeated_rows(twice, twice)
     100
     """
-    counts = codes_of(torch.cat([x, y], 1)).unique(return_counts=True)[1].double()
-    if not (_is_measured(x) and _is_measured(y)) and not _is_too_even(counts):
+    codes = codes_of(torch.cat([x, y], 1))
+    counts = codes.bincount()
+    copies = counts - 1
+    if int(copies.sum()) == 0:
         return 0
-    return int((counts - 1).sum())
+
+    if is_too_even(counts.double()):
+        return int(copies.sum())
+    if not (is_measured(x) and is_measured(y)):
+        return 0
+
+    first = torch.empty_like(counts).scatter_(0, codes, torch.arange(len(codes)))
+    several, share = _ATOM
+    kept = _stand_once(x[first]) & _stand_once(y[first]) & (counts <= max(several, share * len(x)))
+    return int(copies[kept].sum())
 
 
-def _is_too_even(counts: Tensor) -> bool:
-    """Tell whether equal rows form too few triples, given their pairs, to be independent draws.
+def _stand_once(rows: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
+    """Tell which rows are equal to no other."""
+    codes = codes_of(rows)
+    return codes.bincount()[codes] == 1
 
-    Of n independent draws with any probabilities p, E[triples] = n³/6 Σp³ ≥ n³/6 (Σp²)² ≈ ⅔ pairs²/n. At equality the
-    difference has variance E (1 + λ/3), E the right-hand side and λ = 2 pairs/n.
+
+def equal_entries(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> int:
+    """Return in how many rows a measured number of x stands in y, too: there the information is infinite.
+
+    A number that a column has in several rows, such as the limit of a sensor, does not count, and neither do equal
+    numbers where rows of other pairs have as many, as among many columns in half precision. Of each side the first 64
+    columns are compared.
+
+    >>> x = torch.randn(100, 2, dtype=torch.float64)
+    >>> y = torch.randn(100, 1, dtype=torch.float64)
+    >>> y[:30, 0] = x[:30, 1]
+    >>> equal_entries(x, y), equal_entries(x.round(), y.round())
+    (30, 0)
     """
-    n = float(counts.sum())
-    pairs = float((counts * (counts - 1)).sum()) / 2
-    triples = float((counts * (counts - 1) * (counts - 2)).sum()) / 6
-    least = 2 / 3 * pairs**2 / n
-    return least - triples > _TOO_EVEN * math.sqrt(least * (1 + 2 * pairs / n / 3))
+    sides = [rows[:, :COLUMNS] for rows in (x, y)]
+    first, second = (torch.where(_is_singular(side), side, torch.nan) for side in sides)
+
+    def count(second: Tensor) -> int:
+        equal = torch.zeros(len(x), dtype=torch.bool)
+        for column in second.T:
+            equal |= (first == column[:, None]).any(1)
+        return int(equal.sum())
+
+    paired, others = count(second), count(second.roll(len(x) // 2, 0))
+    return paired if paired > _CHANCE * others else 0
 
 
-def _is_measured(rows: Float[Tensor, "n d"]) -> bool:
-    """Tell whether most values of a column need more than `_DIGITS` significant digits."""
-    return any(
-        bool((_is_fine(part).double().mean(0) > 0.5).any()) for part in rows.split(_COLUMNS, 1)
-    )
-
-
-def _is_fine(rows: Float[Tensor, "n d"]) -> Bool[Tensor, "n d"]:
-    """Tell which values need more than `_DIGITS` significant digits."""
-    unit = 10 ** (rows.abs().clamp(min=1e-300).log10().floor() - _DIGITS + 1)
-    rounded = (rows / unit).round() * unit
-    return (rows - rounded).abs() > 1e-9 * rows.abs()
-
-
-def few_measurements(rows: Float[Tensor, "n d"]) -> int:
-    """Return how many values a measured column has, if its rows look like those of as many subjects; else 0.
-
-    Rows that share a measured number are of one subject: sixteen by sixteen, where draws from a law of a few values
-    would be less even; or in groups whose sizes vary more than chance and have nothing to do with the number. Counts of
-    a law such as a logarithm's of whole numbers change smoothly from one value to the next. Beyond 64 columns only rows
-    that are equal in all of them count.
-
-    >>> ages = 40 + 10 * torch.randn(50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    >>> few_measurements(ages.repeat(16)[:, None]), few_measurements(ages.round().repeat(16)[:, None])
-    (50, 0)
-    """
-    if rows.shape[1] > _COLUMNS:
-        columns = [codes_of(rows)] if _is_measured(rows) else []
-    else:
-        fine = _is_fine(rows)
-        often = (2 * fine.sum(0) > len(rows)).nonzero().flatten().tolist()
-        columns = [rows[fine[:, k], k] for k in often]
-
-    for column in columns:
-        values, counts = column.unique(return_counts=True)
-        several = _SEVERAL <= len(counts) <= len(column) / 2
-        if several and (_is_too_even(counts.double()) or _is_of_subjects(values, counts.double())):
-            return len(counts)
-    return 0
-
-
-def _is_of_subjects(values: Tensor, counts: Tensor) -> bool:
-    """Tell whether sorted values have counts of very different sizes, in no order, and stand on no grid.
-
-    Their order is read by the ratio of von Neumann of the counts' ranks, which is 2 ± 2/√K for K values in no order.
-
-    Reference: Bartels 1982, J. American Statistical Association 77.
-    """
-    if len(values) < _LEVELS or _is_coded(values):
-        return False
-
-    mean, freedom = counts.mean(), len(counts) - 1
-    excess = float(((counts - mean) ** 2).sum() / mean) - freedom
-    ranks = counts.unique(return_inverse=True)[1].double()
-    ratio = float(ranks.diff().square().sum() / (ranks - ranks.mean()).square().sum())
-    ordered = (2 - ratio) * math.sqrt(len(counts)) / 2
-
-    return excess > _UNEVEN * math.sqrt(2 * freedom) and ordered < _SMOOTH
-
-
-def _is_coded(values: Tensor) -> bool:
-    """Tell whether sorted values are evenly spaced, but for gaps, or are shares with small denominators."""
-    steps = values.diff()
-    steps = steps / steps.min()
-    if bool(((steps - steps.round()).abs() < 1e-4 * steps).all()):
-        return True
-
-    denominators = torch.arange(1, _SIMPLE + 1, dtype=values.dtype)
-    products = values[:, None] * denominators
-    return bool(((products - products.round()).abs() < 1e-6).any(1).double().mean() > 0.5)
+def _is_singular(rows: Float[Tensor, "n d"]) -> Bool[Tensor, "n d"]:
+    """Tell which entries are measurements that stand once in their column."""
+    once = torch.stack([_stand_once(column[:, None]) for column in rows.T], 1)
+    return once & is_fine(rows)
 
 
 def near_copies(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> int:
     """Return how many rows lie close together on average, where rows form small clusters with gaps around; else 0.
 
+    Measurements of both sides are looked at together and of each side alone: beside a label, and beside what is
+    measured anew, copies of one side look like information, too.
+
     In a smooth density of m dimensions k m ln(r_{k+1}/r_k) has the mean 1, r_k the distance to the k-th neighbour.
     Copies of a row with a jitter leave a gap, where m looks smaller than by nearer and by farther neighbours. Noise
     around a curve leaves none: there m only falls with the distance.
+
+    More than 30 columns are reduced to 20 by a fixed projection, which keeps what is near near.
 
     Reference: Facco et al. 2017, Sci. Rep. 7 (the dimension from neighbours' distances).
 
@@ -148,12 +118,21 @@ def near_copies(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> int:
     >>> near_copies(rows[:, :1], rows[:, 1:]), near_copies(copies[:, :1], copies[:, 1:])
     (0, 5)
     """
-    columns = x.shape[1] + y.shape[1]
-    if columns > _WIDE or len(x) < _FEWEST or not (_is_measured(x) and _is_measured(y)):
+    measured = [rows for rows in (x, y) if is_measured(rows)]
+    if len(x) < _FEWEST or not measured:
         return 0
 
+    together = [torch.cat(measured, 1), *measured]
+    wide = [
+        rows for rows in together if rows.shape[1] > 1
+    ]  # the ranks of one column are evenly spaced
+    return next((size for size in map(_cluster, wide) if size), 0)
+
+
+def _cluster(rows: Float[Tensor, "n d"]) -> int:
+    """Return how many rows lie close together, if there is a gap around them; else 0."""
     # Ranks: heavy tails, and columns that lie in clusters by themselves, leave no gap.
-    rows = torch.cat([x, y], 1).argsort(0).argsort(0).double()
+    rows = _projected(rows).argsort(0).argsort(0).double()
     asked = rows[:: max(1, len(rows) // _ASKED)]
     exact = "donot_use_mm_for_euclid_dist"  # the other way loses small distances
     distances = torch.cdist(asked, rows, compute_mode=exact)
@@ -169,6 +148,18 @@ def near_copies(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> int:
     farther = float(dimensions[k + 1 : k + 1 + _BESIDE].max())
 
     return k + 2 if dimensions[k] < (1 - _DIP) * min(nearer, farther) else 0
+
+
+def _projected(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n m"]:
+    """Return the rows, or 20 sums of their columns with random weights if there are more than 30."""
+    columns = rows.shape[1]
+    if columns <= _WIDE:
+        return rows
+
+    scaled = (rows - rows.mean(0)) / rows.std(0).clamp(min=1e-300)
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(columns, _PROJECTIONS, generator=generator, dtype=rows.dtype)
+    return scaled.clamp(-_FAR, _FAR) @ weights
 
 
 def entropy(codes: Tensor) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ..diagnostics.digits import have_limits
 from .experts.counts import information_of_counts
 from .neighbours import Neighbours, nearest_information
 from .pairs import Pairs
@@ -26,7 +27,7 @@ def beside_critics(
         return None, None
 
     repeat = all(2 * int(code.max()) < len(code) for code in codes)
-    if repeat and pairs.sample.copies == 0:
+    if repeat and pairs.sample.copies == 0 and not any(map(have_limits, (pairs.x, pairs.y))):
         return None, information_of_counts(*codes)
     if any(side.identifies for side in sides):
         return None, None

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..diagnostics.digits import have_limits
 from ..diagnostics.hashes import codes_of
 from .arguments import (
     AnchorName,
@@ -280,7 +281,10 @@ class MIEstimator(Params):
         """Return which side is a label to the default critics: 0 is x, 1 is y."""
         if self.critic != "gated" or self.anchor != "copula" or pairs.sample.copies:
             return None
-        return label_of(codes, pairs.labels)
+        label = label_of(codes, pairs.labels)
+        if label is not None and have_limits((pairs.x, pairs.y)[label]):
+            return None
+        return label
 
     def _views(
         self,

@@ -25,6 +25,11 @@ _RANKED, _DISTANCES, _BLOCK = 24, 5000, 250  # columns of exact distances; rows,
 _APART = 1e6  # between different labels, in units of the other side's columns
 _BLUR = 1e-6  # of distances of columns of scale 1, computed in double precision
 _LEVELS = 5  # a column of no more different values keeps its ties
+_CLEARLY, _QUARTERED = (
+    3.0,
+    256,
+)  # standard errors of a growth; groups of which quarters are looked at
+_LASTING = 0.7  # of an earlier growth: it has not fallen
 _COINCIDE = 0.95  # a share of rows that coincide with others, beyond which all ties are kept
 
 
@@ -94,11 +99,15 @@ class Neighbours:
         stderr: its standard error, with the terms of the rows taken as independent.
         shortfall: by how much two halves of the rows read less than all rows, at least 0. If the bias falls like 1/n,
             the value is still too low by as much.
+        growing: whether the shortfall is above the noise and no smaller than by how much the quarters read less than
+            the halves. A bias that falls like 1/n would halve; where the information is infinite, each doubling of the
+            rows adds as much.
     """
 
     value: float
     stderr: float
     shortfall: float
+    growing: bool = False
 
 
 def neighbours(
@@ -118,14 +127,23 @@ def neighbours(
     value = float(local.mean())
 
     own = torch.arange(len(x)) if labels is None else labels
-    first = own < (int(own.max()) + 2) // 2
+    groups, stderr = int(own.max()) + 1, _stderr(local, labels)
 
-    def of_half(half: Tensor) -> Tensor:
-        own = None if labels is None else labels[half] - int(labels[half].min())
-        return local_information(x[half], y[half], k, own).mean()
+    def of_parts(count: int) -> float:
+        """Return the mean over equal parts of the groups."""
+        values = []
+        for part in ((own * count) // groups).unique():
+            there = (own * count) // groups == part
+            inside = None if labels is None else labels[there] - int(labels[there].min())
+            values.append(float(local_information(x[there], y[there], k, inside).mean()))
+        return sum(values) / len(values)
 
-    halves = float(of_half(first) + of_half(~first)) / 2
-    return Neighbours(value, _stderr(local, labels), max(0.0, value - halves))
+    halves = of_parts(2)
+    shortfall = max(0.0, value - halves)
+    growing = shortfall > _CLEARLY * stderr and groups >= _QUARTERED
+    growing = growing and shortfall > _LASTING * (halves - of_parts(4))
+
+    return Neighbours(value, stderr, shortfall, growing)
 
 
 def cheap_conditional(

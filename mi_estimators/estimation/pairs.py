@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ..diagnostics.dependence import RowDependence, row_dependence
 from ..diagnostics.hashes import codes_of
-from ..diagnostics.repeats import entropy, few_measurements, near_copies, repeated_rows
+from ..diagnostics.repeats import entropy, equal_entries, near_copies, repeated_rows
+from ..diagnostics.subjects import few_measurements
 from .grouping import Groups, group_labels
 from .order import canonical_order, hash_rows
 from .sides import Side, fit_side, survey
@@ -30,6 +31,7 @@ class Sample:
         copies: number of rows that are exact copies of another, as `repeated_rows` counts them.
         cluster: number of rows that lie close together, as `near_copies` counts them; 0 if there is no such cluster.
         subjects: for each side with a measured column of few values, as `few_measurements` finds them, how many.
+        equal: number of rows in which a measured number of x stands in y, too, as `equal_entries` counts them.
         entropies: for each side whose values all repeat, its entropy and the standard error, in nats.
         notes: what a user should know about the reading.
     """
@@ -39,6 +41,7 @@ class Sample:
     copies: int
     cluster: int
     subjects: dict[str, int]
+    equal: int
     entropies: dict[str, tuple[float, float]]
     notes: tuple[str, ...]
 
@@ -215,6 +218,7 @@ def pairs_of(
         rows=len(order),
         dependence=None if grouped else row_dependence(near_x, near_y, len(order) / n),
         **_repeats(x, y, labels[order] if grouped else None),
+        equal=equal_entries(x, y),
         entropies=_entropies(x, y),
         notes=tuple(notes),
     )
@@ -232,6 +236,7 @@ def sample_of(
         rows=len(x),
         dependence=row_dependence(x, y) if labels is None else None,
         **_repeats(x, y, labels),
+        equal=equal_entries(x, y),
         entropies=_entropies(x, y),
         notes=(),
     )

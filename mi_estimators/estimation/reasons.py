@@ -18,6 +18,8 @@ _ESS = 50.0, 10.0  # effective negatives, below which a normaliser is uncertain,
 _SMALL = 0.07  # share of the value: a smaller error is not flagged
 _ERRORS = 6.0  # standard errors between two values of the same rows
 _COPIES = 0.01  # share of the rows, beyond which copies are flagged
+_EQUAL = 0.003  # share of the rows, beyond which equal numbers on both sides are flagged
+_GROWING = 0.08  # share of the value, read less by nearest neighbours of half the rows
 _MISFIT = 6.0  # standard errors by which squares contradict an anchor
 _OVERFIT, _MUCH = 0.02, 0.15  # nats, and a share of the value, between training and held-out rows
 _APART, _TENTH = 0.01, 0.1  # nats, and a share of the value, between nearest neighbours and critics
@@ -62,6 +64,13 @@ def reasons_of_rows(sample: Sample) -> dict[str, str]:
             f"rows lie in clusters of about {sample.cluster}, much closer to one another than to others, as copies of a"
             " row with a jitter do. They look like information. Keep one row of each cluster, or pass groups= with a"
             " label for each original row"
+        )
+
+    if sample.equal > _EQUAL * sample.rows:
+        reasons["ceiling"] = (
+            f"in {sample.equal} of {sample.rows} rows a measured number of x stands in y, too, digit by digit. Then the"
+            " information is infinite, and a value only says how much of it so many rows show. Leave out a column that"
+            " both sides share, and rows whose numbers were filled in from the other side"
         )
 
     return reasons
@@ -148,6 +157,20 @@ def _ceiling(case: Case) -> str | None:
             f" no more than ln M = {log_m:.2f}, which is reported. The information may be larger, or infinite"
         )
     return None
+
+
+def _unresolved(case: Case) -> str | None:
+    gain = case.diagnostics.get("ksg_shortfall", 0.0)
+    if not case.diagnostics.get("ksg_growing") or gain <= _GROWING * case.nats:
+        return None
+    if case.expert != "neighbours" and not (case.expert == "network" and case.narrow):
+        return None
+
+    return (
+        f"nearest neighbours of all rows read {gain:.2f} nats more than those of half the rows, and the doubling before"
+        " added no more than that: the value grows with the rows, as where one side is a function of the other without"
+        " noise. The information is larger, or infinite"
+    )
 
 
 def _overflow(case: Case) -> str | None:
@@ -251,6 +274,7 @@ _CHECKS: tuple[tuple[str, Callable[[Case], str | None]], ...] = (
     ("low_ess", _low_ess),
     ("ceiling", _ceiling),
     ("drift", _overflow),
+    ("ceiling", _unresolved),
     ("anchor_misfit", _anchor_misfit),
     ("overfit", _overfit),
     ("drift", _drift),

@@ -22,6 +22,10 @@ _STILL_GAINING = 0.02  # nats of the objective
 _UNSEEN = 0.05  # of the value: what critics that are no copula did not see of the laws of benchmarks/estimators
 _SHORTFALLS = ("train_gap", "anchor_shortfall", "learning_shortfall", "class_shortfall")
 _OF_STEPS = "step_shortfall"  # adds to the largest of them
+_OPEN = {
+    "anchor_misfit",
+    "ceiling",
+}  # verdicts that say nothing of how much larger the information is
 _LAST = 0.9  # of the steps
 _COMING = 2.0  # times what the last third of the steps gave is missing, if it falls as 1/steps
 
@@ -100,8 +104,12 @@ def combine(
     )
     reasons = reasons_of_value(case)
 
+    if sample is not None:
+        of_rows = reasons_of_rows(sample)
+        reasons = of_rows | reasons | of_rows  # rows come first, and say why
+
     nats, (low, high) = value.nats, _interval(value, held)
-    if "anchor_misfit" in reasons:
+    if reasons.keys() & _OPEN:
         high = math.inf
     most = math.log(diagnostics["negatives"])
     if fits and nats > most:
@@ -111,7 +119,6 @@ def combine(
 
     notes: list[str] = []
     if sample is not None:
-        reasons = reasons_of_rows(sample) | reasons
         nats, high, entropy_notes = _below_entropy(sample, nats, high)
         notes = [*sample.notes, *_sorting_note(sample), *entropy_notes]
     if value.expert == "network" and "unfinished" not in reasons:
@@ -256,6 +263,7 @@ def _of_fits(
     if others.nearest is not None:
         diagnostics["ksg"] = others.nearest.value
         diagnostics["ksg_shortfall"] = others.nearest.shortfall
+        diagnostics["ksg_growing"] = float(others.nearest.growing)
     return diagnostics
 
 

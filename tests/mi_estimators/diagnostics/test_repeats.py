@@ -7,15 +7,31 @@ import torch
 
 from mi_estimators.diagnostics.repeats import (
     entropy,
-    few_measurements,
+    equal_entries,
     near_copies,
     repeated_rows,
 )
+from mi_estimators.diagnostics.subjects import few_measurements
 from tests.mi_estimators.shared import seeded
 
 
 def normal(*shape, seed=0):
     return torch.randn(*shape, generator=seeded(seed), dtype=torch.float64)
+
+
+def counts_of(columns, n, seed=0):
+    """Draws of dependent counts, shape (n, columns)."""
+    rates = 10 * normal(n, 1, seed=seed).abs()
+    return torch.poisson(rates.expand(n, columns), generator=seeded(seed))
+
+
+CODED = {
+    "logarithms of counts": lambda counts: counts.log1p(),
+    "roots of counts": lambda counts: counts.sqrt(),
+    "standardised counts": lambda counts: (counts - counts.mean()) / counts.std(),
+    "shares": lambda counts: counts / (counts % 7 + 13),
+    "levels of a sensor": lambda counts: (counts / 255) ** 2.2,
+}
 
 
 def test_counted_copies():
@@ -109,6 +125,63 @@ def test_jitter_of_counts():
     assert near_copies(counts[:, :1], counts[:, 1:]) == 0
 
 
+@pytest.mark.parametrize("name", CODED)
+def test_codes_are_no_copies(name):
+    """Codes with many digits, a limit, and a filled-in number are equal by chance."""
+    codes = CODED[name](counts_of(2, 3000))
+    assert repeated_rows(codes[:, :1], codes[:, 1:]) == 0
+
+
+@pytest.mark.parametrize("limit", [0.5, 1.3])
+def test_limits_are_no_copies(limit):
+    """Rows at a sensor's limit on both sides, and missing rows of two standardised columns, are no copies."""
+    x, e = normal(3000, 1), normal(3000, 1, seed=1)
+    y = 0.9 * x + 0.4 * e
+    assert repeated_rows(x.clamp(min=limit), y.clamp(min=limit)) == 0
+
+    missing = torch.arange(3000)[:, None] % 10 == 0
+    filled = [torch.where(missing, -999.0, side) for side in (x, y)]
+    scaled = [(side - side.mean()) / side.std() for side in filled]
+    assert repeated_rows(*scaled) == 0
+    assert repeated_rows(*(torch.cat([side, side[:600]]) for side in scaled)) >= 540
+
+
+@pytest.mark.parametrize("columns", [20, 200])
+def test_copies_with_a_jitter_in_many_columns(columns):
+    """Many columns are projected, which keeps near rows near."""
+    originals = normal(400, 2 * columns).repeat_interleave(5, 0)
+    rows = originals + 0.05 * normal(2000, 2 * columns, seed=1)
+    x, y = rows[:, :columns], rows[:, columns:]
+    assert near_copies(x, y) == 5
+    assert near_copies(normal(2000, columns), normal(2000, columns, seed=1)) == 0
+
+
+def test_copies_of_one_side():
+    """Copies with a jitter are found beside a label, and beside what is measured anew."""
+    x = normal(300, 8).repeat_interleave(5, 0) + 0.05 * normal(1500, 8, seed=1)
+    labels = (torch.arange(1500) // 5 % 2)[:, None].double()
+    for y in (labels, normal(1500, 1, seed=2), normal(1500, 8, seed=2)):
+        assert near_copies(x, y) == near_copies(y, x) == 5
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5])
+def test_equal_entries(share):
+    """A number that stands on both sides is found in any column; one that repeats, or is rounded, does not count."""
+    x, y = normal(1000, 3), normal(1000, 2, seed=1)
+    same = torch.arange(1000) < share * 1000
+    y[same, 1] = x[same, 2]
+    count = int(same.sum())
+    assert equal_entries(x, y) == pytest.approx(count, abs=1)  # one may have few digits
+    assert equal_entries(x.round(decimals=2), y.round(decimals=2)) == 0
+    assert equal_entries(x.clamp(max=-1.0), y.clamp(max=-1.0)) < count / 2
+
+
+def test_equal_entries_by_chance():
+    """Among many columns in half precision numbers are equal by chance."""
+    x, y = (normal(2000, 60, seed=seed).half().double() for seed in (0, 1))
+    assert equal_entries(x, y) == 0
+
+
 @pytest.mark.parametrize("visits", [2, 5, 16])
 def test_subjects(visits):
     """A measured number that stands in equally many rows is a subject's; beside other columns, too."""
@@ -127,24 +200,11 @@ def test_subjects_of_unequal_visits(seed):
     assert few_measurements(torch.cat([normal(len(ages), 1), ages], 1)) == subjects
 
 
-CODED = {
-    "logarithms of counts": lambda counts: counts.log1p(),
-    "roots of counts": lambda counts: counts.sqrt(),
-    "standardised counts": lambda counts: (counts - counts.mean()) / counts.std(),
-    "shares": lambda counts: counts / (counts % 7 + 13),
-    "levels of a sensor": lambda counts: (counts / 255) ** 2.2,
-}
-
-
 @pytest.mark.parametrize("name", CODED)
 @pytest.mark.parametrize("seed", range(5))
 def test_codes_are_no_subjects(name, seed):
     """Functions of counts have a law of a few values with many digits."""
-    rates = torch.distributions.Gamma(2.0, 0.1).sample
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        counts = torch.poisson(rates((3000, 1)).double())
-    assert few_measurements(CODED[name](counts)) == 0
+    assert few_measurements(CODED[name](counts_of(1, 3000, seed))) == 0
 
 
 def test_no_subjects():

@@ -205,3 +205,32 @@ BAD_CALLS = [
 
 
 test_bad_calls = refused(BAD_CALLS)
+
+
+NOISELESS = {
+    "a square": lambda x: x[:, :1].square(),
+    "a wave": lambda x: (3 * x[:, :1]).sin(),
+    "a ramp": lambda x: x[:, :1].relu(),
+    "a product": lambda x: x.prod(1, keepdim=True),
+    "a norm": lambda x: x.norm(dim=1, keepdim=True),
+}
+
+
+@pytest.mark.parametrize("name", NOISELESS)
+@pytest.mark.parametrize("n", [512, 2000])
+def test_functions_without_noise(name, n):
+    """Where one side is a function of the other, each doubling of the rows adds as much to the value."""
+    columns = 2 if name in ("a product", "a norm") else 1
+    x = torch.randn(n, columns, generator=seeded(), dtype=torch.float64)
+    assert neighbours(x, NOISELESS[name](x)).growing
+
+
+@pytest.mark.parametrize("name", NOISELESS)
+@pytest.mark.parametrize("seed", range(3))
+def test_functions_with_noise(name, seed):
+    """Of functions with noise the values do not grow without end, and neither do those of independent rows."""
+    columns = 2 if name in ("a product", "a norm") else 1
+    x = torch.randn(2000, columns, generator=seeded(seed), dtype=torch.float64)
+    e = torch.randn(2000, 1, generator=seeded(10 + seed), dtype=torch.float64)
+    assert not neighbours(x, NOISELESS[name](x) + 0.3 * e).growing
+    assert not neighbours(x, e).growing

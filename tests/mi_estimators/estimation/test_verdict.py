@@ -148,6 +148,35 @@ def test_repeated_rows():
     assert f"{600 - len(drawn.unique())} of 600 rows" in estimate.warnings[0]
 
 
+def wave(x, e):
+    return (2 * x).sin()
+
+
+def half_equal(x, e):
+    return torch.where(torch.arange(len(x))[:, None] % 2 == 0, x, e)
+
+
+@pytest.mark.parametrize(("name", "word"), [(wave, "function"), (half_equal, "digit by digit")])
+def test_infinite_information(name, word):
+    """A function without noise, and numbers that stand on both sides, have no upper end."""
+    x, e = (torch.randn(600, 1, generator=seeded(s), dtype=torch.float64) for s in (0, 1))
+    estimate = mi.estimate_mi(x, name(x, e), **FAST)
+    assert estimate.verdict == "ceiling"
+    assert estimate.interval[1] == math.inf
+    assert word in estimate.warnings[0]
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.3])
+def test_columns_with_a_limit(scale):
+    """Rows at a limit are neither copies nor labels: of censored pairs critics read what is left."""
+    x, e = (torch.randn(1500, 1, generator=seeded(s), dtype=torch.float64) for s in (0, 1))
+    sides = [(scale * side).clamp(min=1.1 * scale) for side in (x, 0.9 * x + 0.19**0.5 * e)]
+    estimate = mi.estimate_mi(*sides, **FAST)
+    assert "repeated_rows" not in estimate.verdict
+    assert estimate.expert in ("network", "copula", "neighbours")
+    assert estimate.interval[0] < 0.2 < estimate.interval[1]
+
+
 def test_weak_evidence():
     """Nothing found is no evidence of independence.
 
