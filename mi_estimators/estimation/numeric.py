@@ -91,7 +91,8 @@ def extents_of(name: str, column: np.ndarray) -> Extents:
         return reach._replace(origins=(int(origin) * scale // parts,))
 
     if column.dtype.kind != "O" or not all(isinstance(entry, Integral) for entry in column):
-        values = column if column.dtype.kind != "O" else numbers(name, column)
+        finite = numbers(name, column)
+        values = column if column.dtype.kind != "O" else finite
         return extents(values.min(keepdims=True), values.max(keepdims=True))
 
     numbers(name, column)  # none is too large

@@ -264,6 +264,12 @@ def _disagreement(case: Case) -> str | None:
         return f"the nearest-neighbour estimate (KSG) is {d['ksg']:.2f} nats"
 
     dv, bridge = case.readouts["dv"], case.readouts["bridge"]
+    if case.row.kind == "neither" and case.by_critics and abs(nats - bridge) > max(DRIFT, errors):
+        return (
+            f"{case.row.name} reads {nats:.2f} nats and bridge {bridge:.2f} from the same scores: beyond its clip, or"
+            ' off the log-ratio, it errs by an unknown amount. Use estimator="js"'
+        )
+
     reliable = case.row.calibrated and d["effective_sample_size"] >= _ESS[0]
     if reliable and abs(dv - bridge) > DRIFT:
         return f"dv reads {dv:.2f} nats and bridge {bridge:.2f} from the same scores"

@@ -141,7 +141,7 @@ def array_of(name: str, value: Rows) -> np.ndarray:
             f"{name}: expected rows as an array, tensor, list or table, got {type(value).__name__}"
         )
 
-    return value if isinstance(value, np.ndarray) else _of_sequence(name, value)
+    return np.asarray(value) if isinstance(value, np.ndarray) else _of_sequence(name, value)
 
 
 def check_aligned(rows: Mapping[str, Rows]) -> None:

@@ -34,6 +34,11 @@ def nullable(dtype):
     return pandas.Series([1, pandas.NA] * (N // 2), dtype=dtype)
 
 
+def holed(dtype):
+    pandas = pytest.importorskip("pandas")
+    return pandas.Series([np.nan, *COLUMN[1:]], dtype=dtype)
+
+
 @pytest.mark.parametrize("name", ENTRANCES)
 @pytest.mark.parametrize(
     ("rows", "message"),
@@ -46,6 +51,8 @@ def nullable(dtype):
         (lambda: torch.eye(N).to_sparse(), "expected a dense tensor, got layout"),
         (lambda: torch.zeros(N, device="meta"), "expected a tensor with entries"),
         (lambda: torch.zeros(N) * 1j, "expected real numbers, got dtype .*complex"),
+        (lambda: holed(float), "expected (finite|no missing) entries, got (NaN or infinity|1)"),
+        (lambda: holed(object), "expected no missing entries, got 1"),
         (lambda: {1, 2}, "expected rows as an array, tensor, list or table, got set"),
         (lambda: [{"a": 1}] * N, "expected a number, text or array in each cell, got dict"),
     ],
@@ -88,6 +95,13 @@ def test_mixed_list():
     rows[0][0] = np.nan
     with pytest.raises(ValueError, match="column '0': expected no missing entries, got 1"):
         mi.pairwise_mi(rows, **FAST)
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_matrix():
+    """A matrix of numpy is an array of rows."""
+    estimate = mi.estimate_mi(NUMBERS, COLUMN, **FAST)
+    assert mi.estimate_mi(np.asmatrix(NUMBERS), COLUMN, **FAST) == estimate
 
 
 def test_names_that_are_numbers():

@@ -267,6 +267,18 @@ def test_bounds(estimator):
     assert estimate.interval[1] >= estimate.diagnostics["ksg"]
 
 
+@pytest.mark.parametrize("nats", [2.0, 5.0])
+@pytest.mark.parametrize("estimator", ["smile", "relative"])
+def test_no_bound(nats, estimator):
+    """What reads another value from the log-ratio of these rows than they have says so, and what to use."""
+    law = mi.laws.Gaussian(math.sqrt(-math.expm1(-nats)), dim=2)
+    estimate = mi.estimate_mi(*sample(law, 3000), estimator, seed=0)
+    apart = abs(estimate.nats - law.mutual_information)
+
+    assert estimate.verdict == "ok" if apart < 0.2 else estimate.verdict == "disagreement"
+    assert apart < 0.2 or any('Use estimator="js"' in text for text in estimate.warnings)
+
+
 def test_late_gain():
     """Training that ends while it gains is said: by the verdict where much is missing, else by a note.
 
