@@ -42,6 +42,14 @@ shapes in minutes and is evidence about no language model.
 z = ln π/π_ref in nats; w is a right answer and l a wrong one. Brackets are 95 % intervals: Student's over seeds, the
 bootstrap over questions, or Wilson's for shares.
 
+**Words.** *Matching* is what makes the arms' β comparable: *gradient* gives DPO's first gradient on the right answer,
+*optimum* DPO's slope at win rate ½. α-MIO has a mix α: K/(K + 1) for K wrong answers to a right one, or 1 − ε^β, ε the
+success before training. [`late_decline`](../THEOREMS.md#late_decline) predicts the margin z_w − z_l at which DPO turns,
+[`escape_times`](../THEOREMS.md#escape_times) and
+[`grpo_normalised_gradient`](../THEOREMS.md#grpo_normalised_gradient) how the rounds to ½ grow with 1/ε.
+*Counts against it* is said of a claim whose rule failed once all its runs were there: of a difference, also where its
+interval includes 0.
+
 **What is corrected for many tests.** The protocol has one test a question for the five offline questions, and Holm's
 correction over the five. Three of them are tests: z_w at equal displacement, z_w at equal KL, and other text, MIO
 against DPO. A threshold decides the other two, which count in the correction as p = 1. A verdict that needs a
@@ -61,6 +69,22 @@ def rows_of(part: ModuleType, size: str) -> list[dict]:
     return jsonl.read(shared.rows_of(Path(part.__file__ or "").parent, size), ["arm"])
 
 
+def counted(part: ModuleType, rows: list[dict], size: str) -> tuple[int, int, int]:
+    """Return how many planned runs of a part have a row, how many are planned, and how many other runs there are."""
+    keys = [run.key(part.SIZES[size]) for run in part.runs(part.SIZES[size])]
+    done = sum(shared.has_row(rows, key) for key in keys)
+    return done, len(keys), sum("seconds" in row for row in rows) - done
+
+
+def progress(done: int, planned: int, others: int) -> str:
+    """Return the counts of runs in words.
+
+    >>> progress(7, 39, 1)
+    '7 of 39 (and 1 outside the plan)'
+    """
+    return f"{done} of {planned}" + (f" (and {others} outside the plan)" if others else "")
+
+
 def section(size: str, pictures: Path) -> str:
     """Return a model's part of the page, and write its figures."""
     name = SECTIONS[size]
@@ -73,12 +97,12 @@ def section(size: str, pictures: Path) -> str:
         *offline_claims.claims(rows[offline_plan], offline_plan.SIZES[size]),
         *online_claims.claims(rows[online_plan], online_plan.SIZES[size]),
     ]
-    runs = [sum("seconds" in row for row in several) for several in rows.values()]
-    planned = [len(list(part.runs(part.SIZES[size]))) for part in rows]
     parts = [f"## {name[0].upper()}{name[1:]}", "```sh\n" + "\n".join(commands) + "\n```"]
+    counts = [counted(part, rows[part], size) for part in rows]
+    whole = all(done == planned for done, planned, _ in counts)
     parts.append(
-        f"Runs so far: {runs[0]} of {planned[0]} offline, {runs[1]} of {planned[1]} on-policy. "
-        + ("" if runs == planned else "What is missing may change a verdict. ")
+        f"Runs so far: {progress(*counts[0])} offline, {progress(*counts[1])} on-policy. "
+        + ("" if whole else "What is missing may change a verdict. ")
         + "Each row of the files names its own command."
     )
     parts.append(Table(Claim._fields, lines).markdown())
@@ -92,7 +116,7 @@ def section(size: str, pictures: Path) -> str:
         alt = caption.split(":")[0].split(";")[0].replace("\n", " ")
         parts.append(f"![{alt}.](../figures/{file})\n\n*{caption}*")
 
-    if runs[0]:
+    if counts[0][0]:
         part = offline_plan.SIZES[size]
         asked = ", ".join(f"{task.held_out} {task.name}" for task in part.tasks)
         held_out = f"Held-out questions (task, operands × digits): {asked}.\n\n"
@@ -104,8 +128,9 @@ def section(size: str, pictures: Path) -> str:
     if size == SLOW.twin:
         parts.append(slowly())
 
-    if runs[1]:
-        parts.append("### On-policy\n\n" + online.tables(rows[online_plan]))
+    if counts[1][0]:
+        text = online.tables(rows[online_plan], online_plan.SIZES[size])
+        parts.append(f"### On-policy\n\n{text}")
     return "\n\n".join(parts)
 
 
@@ -113,7 +138,7 @@ def slowly() -> str:
     """Return what was measured at a tenth of the rate, from the start of the full size."""
     rows = rows_of(offline_plan, SLOW.name)
     lines = offline_claims.slow_claims(rows, SLOW)
-    runs = f"Runs so far: {len(rows)} of {len(list(offline_plan.runs(SLOW)))}. {SLOWLY}"
+    runs = f"Runs so far: {progress(*counted(offline_plan, rows, SLOW.name))}. {SLOWLY}"
     command = f"```sh\npython -m benchmarks.smollm2_offline{shared.flag_of_size(SLOW.name)}\n```"
     parts = ["### Offline, at a tenth of the rate", command, runs]
     parts.append(Table(Claim._fields, lines).markdown())

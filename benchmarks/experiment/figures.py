@@ -27,8 +27,8 @@ every panel. At one place on the horizontal axis all losses have done equal work
 dashed one keeps right answers likelier at equal work; where the dashed line lies inside the band, these runs do not
 tell the two losses apart."""
 DECLINE = """The same right answers (z_w, nats) against training steps under DPO, a colour a β: means over seeds,
-bands from the lowest seed to the highest. A smaller β lets DPO go further. A fall after a rise is the decline that the
-paper speaks of. A fall from the start is another matter: the last two tables of this part say what it comes from."""
+bands from the lowest seed to the highest. A fall after a rise is the decline that the paper speaks of. A fall from the
+start is another matter: the last two tables under *Offline* say what it comes from."""
 ESCAPE = """Rounds of 16 questions until half of the sampled answers are right, against 1/ε, ε the success before
 training; a dot a run, arrows for runs that ended before. Dots of several arms are moved apart, by at most a tenth of
 1/ε. Lines: the theorems' times, in units that make the leftmost mean right. By the theorems arms that must find right

@@ -26,6 +26,7 @@ from .claim import (
     holm,
     missing,
 )
+from .shared import has_row
 
 Rows = list[dict]
 
@@ -86,21 +87,18 @@ def above(
     if len(values) < planned:
         return f"{words}; {len(values)} of {planned} seeds", None
 
-    return words, (corrected < LEVEL or None) if low > 0 else False
+    if low <= 0:
+        return words, False
+    return words, True if corrected < LEVEL else None
 
 
 def absent(rows: Rows, size: plan.Size, wanted: Callable[[plan.Run], bool]) -> list[plan.Run]:
     """Return the wanted ones of the planned offline runs that have no row yet."""
-    there = {(r["arm"], r.get("matching"), r.get("beta"), r.get("seed")) for r in rows}
-    return [
-        run
-        for run in plan.runs(size)
-        if wanted(run) and (run.arm, run.matching, run.beta, run.seed) not in there
-    ]
+    return [run for run in plan.runs(size) if wanted(run) and not has_row(rows, run.key(size))]
 
 
 def decline(rows: Rows, size: plan.Size) -> Claim:
-    """DPO sinks the chosen response: at some β, of several seeds and all of them, it falls by 1 nat from its top."""
+    """DPO sinks the chosen response: at some β with two planned seeds or more, z_w falls by 1 nat in all."""
     claim = "DPO sinks the chosen response, by 1 nat or more at some β"
     turns: dict[float, list[compare.Turn]] = {}
     for row in rows:
@@ -148,8 +146,8 @@ def bound(rows: Rows, size: plan.Size, name: str) -> Claim:
 
 
 def turning(rows: Rows, size: plan.Size) -> Claim:
-    """T1 predicts the margin at which DPO at its first β turns within a factor of 2, or that it does not turn."""
-    claim = "T1 predicts the margin at which DPO (β = 0.1) turns, within a factor of 2"
+    """`late_decline` predicts where DPO at its first β turns, within a factor of 2, or that it does not turn."""
+    claim = "`late_decline` predicts the margin at which DPO (β = 0.1) turns, within a factor of 2"
     prediction = next((row for row in rows if row["arm"] == "T1"), None)
     own = tables.runs_of(rows, "DPO")
     if prediction is None or not own:

@@ -7,9 +7,10 @@ from collections.abc import Collection
 from statistics import fmean
 
 from benchmarks.smollm2_online import plan, tables
-from llm_adapter.evaluation.rates import bootstrap, powers, wilson
+from llm_adapter.evaluation.rates import bootstrap, powers
 
 from .claim import AGAINST, ANSWERS, INTERVAL, NONE, OPEN, RULE, STANDS, Claim, counted, missing
+from .shared import has_row
 
 Rows = list[dict]
 
@@ -45,9 +46,10 @@ def sampler(rows: Rows) -> Claim:
 
 
 def dead_groups(rows: Rows) -> Claim:
-    """ε before training tells how many groups are without a gradient: Wilson's interval holds 4b's share, by level.
+    """ε before training tells how many groups are without a gradient: Wilson's interval holds the theorem's share.
 
-    4b itself is an identity; what can fail is that its ε, measured before training, is that of the first groups.
+    `group_relative_zero_gradient` is an identity. What can fail is that its ε, measured before training, is that of
+    the first groups.
     """
     claim = "(1 − ε)² + ε² of ε before training is the share of the first groups of two without a gradient"
     parts, inside, total_runs = [], [], 0
@@ -56,12 +58,11 @@ def dead_groups(rows: Rows) -> Claim:
         if not own:
             continue
 
-        total, dead = (sum(row["first"][k] for row in own) for k in (0, 1))
-        low, high = wilson(dead, total)
+        share, low, high = tables.without_gradient(own)
         theory = measured["zero_gradient"]["2"]
         inside.append(low <= theory <= high)
         total_runs += len(own)
-        parts.append(f"{dead / total:.3f} [{low:.3f}, {high:.3f}] of {theory:.3f}")
+        parts.append(f"{share:.3f} [{low:.3f}, {high:.3f}] of {theory:.3f}")
 
     if not parts:
         return missing(claim)
@@ -83,7 +84,7 @@ def gradient_arms(size: plan.Size) -> list[str]:
 
 def normalising(rows: Rows, size: plan.Size) -> Claim:
     """Normalising changes the rate, not the exponent: ratios of escape between levels agree within a factor of 2."""
-    claim = "Normalising the advantages leaves the growth with 1/ε (T8), within a factor of 2"
+    claim = "Normalising the advantages leaves the growth with 1/ε, within a factor of 2"
     if len(gradient_arms(size)) < 2:
         text = "not asked: in groups of two under AdamW both are one arm; the small model answers"
         return Claim(claim, text, "–", "–", NONE)
@@ -117,7 +118,7 @@ def normalising(rows: Rows, size: plan.Size) -> Claim:
 
 
 def growth(rows: Rows) -> Claim:
-    """Escape times grow with 1/ε as T6, T8 and likelihood's theorem say: the ratio of rounds, within a factor of 2."""
+    """Escape times grow with 1/ε as their theorems say: the ratio of rounds, within a factor of 2."""
     claim = "From the highest to the lowest base success rounds grow as the theorems say, within a factor of 2"
     parts, factors, runs = [], [], 0
     for name in plan.ARMS:
@@ -169,18 +170,16 @@ def awaited(
     levels: Collection[float] = plan.LEVELS,
 ) -> Claim:
     """Return a claim of these arms and levels, open until all their planned runs with groups of two are there."""
-    planned = {
-        (run.arm, run.level, run.seed)
+    keys = [
+        run.key(size)
         for run in plan.runs(size)
         if run.group == 2 and run.arm in arms and run.level in levels
-    }
-    found = planned & {
-        (row["arm"], row["level"], row["seed"]) for row in rows if row.get("group") == 2
-    }
-    if found == planned or claim.verdict == NONE:
+    ]
+    found = sum(has_row(rows, key) for key in keys)
+    if found == len(keys) or claim.verdict == NONE:
         return claim
 
-    count = f"{len(found)} of {len(planned)} planned runs"
+    count = f"{found} of {len(keys)} planned runs"
     return claim._replace(count=count, verdict=OPEN)
 
 

@@ -71,6 +71,15 @@ def succeed(status: int, name: str) -> None:
         raise SystemExit(f"{name}: failed with status {status}")
 
 
+def has_row(rows: Sequence[Mapping[str, Any]], key: Mapping[str, Any]) -> bool:
+    """Return whether a row has all that the key of a run has.
+
+    >>> has_row([{"arm": "DPO", "seed": 0, "seconds": 7}], {"arm": "DPO", "seed": 0})
+    True
+    """
+    return any(key.items() <= row.items() for row in rows)
+
+
 class Book:
     """A file of rows that several processes fill.
 
@@ -90,7 +99,7 @@ class Book:
 
     def has(self, key: Mapping[str, Any]) -> bool:
         """Return whether a row has all that the key has."""
-        return any(key.items() <= row.items() for row in self.rows())
+        return has_row(self.rows(), key)
 
     def add(self, row: dict[str, Any]) -> None:
         """Write a row; one process at a time."""

@@ -25,9 +25,8 @@ from llm_adapter.models import load_model, load_tokenizer
 
 NAME = "a small transformer (119 thousand weights), taught here"
 STEPS, BATCH, RATE = 1000, 64, 3e-3
-SHARE = (
-    0.7  # of the steps, in which all answers are right: facts are learnt before they are doubted
-)
+# Of the steps, in which all answers are right: facts are learnt before they are doubted
+SHARE = 0.7
 TEMPLATE = (
     "{{ messages[0].content.split(':')[-1].split('.')[0] | replace(' ', '') }}="
     "{% if messages | length > 1 %}{{ messages[1].content }}{{ eos_token }}{% endif %}"

@@ -41,9 +41,8 @@ SAMPLING = [
 ]
 HELD_OUT = 6  # every 6th pair is held out
 GSM8K_HELD_OUT = 20  # problems, spread evenly over those taken
-SAMPLES = (
-    4  # answers a trained model draws for each held-out question; all that a task has are asked
-)
+# Answers a trained model draws for each held-out question; all that a task has are asked
+SAMPLES = 4
 
 ARMS = {  # β is set by `matched`
     "SFT": Objective(loss="sft"),

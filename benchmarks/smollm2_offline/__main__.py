@@ -38,7 +38,7 @@ COMMAND = "python -m benchmarks.smollm2_offline"
 
 
 def predictions(size: plan.Size, start: str, data: Data) -> dict[str, Any]:
-    """Return what T1 says of the first held-out prompts, before any arm is trained."""
+    """Return what `late_decline` says of the first held-out prompts, before any arm is trained."""
     model, tokenizer = load_model(start).eval(), load_tokenizer(start)
     pairs = prepare(open_source(data.held_out), tokenizer, Options(1024))
 
@@ -60,7 +60,7 @@ def predictions(size: plan.Size, start: str, data: Data) -> dict[str, Any]:
 
 
 def step_row(name: str, size: plan.Size, bench: Bench, data: Data) -> dict[str, Any]:
-    """Return how DPO's first step moves the held-out pairs of T1's prediction: to first order, or by its size."""
+    """Return how DPO's first step moves the held-out pairs of that prediction: to first order, or by its size."""
     model = load_model(bench.start).eval()
     examples = prepare(open_source(data.train), bench.tokenizer, Options(1024)).examples
     training, held_out = examples[: 16 * size.batch], bench.pairs[: size.predicted]

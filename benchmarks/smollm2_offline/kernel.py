@@ -1,4 +1,4 @@
-"""What the model's own kernel says before training: when T1 lets a pair turn, and which way a first step moves it."""
+"""What the model's own kernel says before training: where `late_decline` lets a pair turn, and how it moves first."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def taught(model: CausalLM, batch: Sequence[TokenizedExample]) -> Weights:
 def predicted_turn(
     model: CausalLM, example: TokenizedExample, samples: Sequence[list[int]]
 ) -> tuple[float, float]:
-    """Return T1's s* and the margin D s* at which ln π(chosen) turns, from the model's own kernel at the start.
+    """Return s* of `late_decline` and the margin D s* at which ln π(chosen) turns, from the kernel at the start.
 
     The theorem's features are frozen; here they are the gradients of ln π at the start. The law is π_ref of the pair,
     and the rest of its mass on the samples in equal parts.
@@ -96,7 +96,7 @@ def first_steps(
 ) -> dict[str, dict[str, float]]:
     """Return which way DPO's first step moves held-out pairs, to first order, for three steps.
 
-    `own`: a gradient step on the held-out pair itself, as T1 has it. `others`: one on all training pairs.
+    `own`: a gradient step on the held-out pair itself, as the theorem has it. `others`: one on all training pairs.
     `adam`: AdamW's first step, which moves each weight by the sign of its batch's gradient; the mean over batches.
 
     Of each: the share of pairs whose ln π(chosen) rises, and the mean slopes of ln π(chosen) and ln π(rejected), in

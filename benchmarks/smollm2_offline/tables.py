@@ -133,6 +133,9 @@ def at_equal(rows: Rows, size: plan.Size, name: str, path: str) -> str:
             cells.append(f"{interval(values)} ({len(values)})" if values else "–")
         body.append([arm, *([matching] if path == "steps" else []), *cells])
 
+    if all(cell == "–" for line in body for cell in line[-len(levels) :]):
+        return "No level is reached by an arm and by DPO within one seed."
+
     symbol = "z_l = −" if name == "depth" else "KL = "
     head = ["arm", *(["matching"] if path == "steps" else []), *(f"{symbol}{x:g}" for x in levels)]
     return Table(head, body).markdown()
@@ -193,7 +196,7 @@ def against_dpo(rows: Rows, own: Rows) -> str:
 
 
 def turning(rows: Rows) -> str:
-    """Return T1's predicted margin at the top of z_w beside DPO's measured ones, a line a β."""
+    """Return the margin that `late_decline` predicts at the top of z_w beside DPO's measured ones, a line a β."""
     prediction = next((row for row in rows if row["arm"] == "T1"), None)
     if prediction is None or prediction["margin"] is None:
         predicted = NONE if prediction is None else "no turn"
@@ -214,7 +217,7 @@ def turning(rows: Rows) -> str:
 
 
 STEPS = {
-    "own": "a gradient step on the pair itself, as in T1",
+    "own": "a gradient step on the pair itself, as in `late_decline`",
     "others": "a gradient step on training pairs",
     "adam": "AdamW's step on batches of training pairs",
 }
@@ -267,7 +270,7 @@ def tables(rows: Rows, size: plan.Size) -> str:
         "z_w − DPO's at equal displacement, over the β grid (seeds)": at_equal(rows, size, "depth", "grid"),
         "z_w − DPO's at equal KL, over the β grid (seeds)": at_equal(rows, size, "kl", "grid"),
         "Success, endings, other text": costs(rows),
-        "T1's turn": turning(rows),
+        "Where DPO turns, by `late_decline` and measured": turning(rows),
         "Which way DPO first moves held-out pairs, to first order (share of pairs; nats)": first_steps(rows),
         "Held-out pairs after one AdamW step of DPO, by its size (nats)": step_sizes(rows),
     }  # fmt: skip

@@ -243,7 +243,7 @@ def main(argv: list[str] | None = None) -> int:
         for run in book.missing(list(plan.runs(size)), lambda run: run.key(size)):
             book.add(train(size, run, levels[run.level]))
 
-    print(tables(jsonl.read(path, ["arm"])))
+    print(tables(jsonl.read(path, ["arm"]), size))
     return 0
 
 

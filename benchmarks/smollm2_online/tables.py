@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from statistics import fmean
 from typing import NamedTuple
 
@@ -33,21 +32,32 @@ def runs_of(rows: Rows, arm: str, level: float, group: int = 2) -> Rows:
     return sorted(own, key=lambda row: row["seed"])
 
 
-def escapes(rows: Rows) -> str:
-    """Return the rounds until success ½ at each level, seed by seed; "> n" for a run that ended before."""
+def planned(size: plan.Size) -> dict[tuple[str, int], list[float]]:
+    """Return the levels at which each arm is planned, by the size of its groups."""
+    levels: dict[tuple[str, int], list[float]] = {}
+    for run in plan.runs(size):
+        own = levels.setdefault((run.arm, run.group), [])
+        if run.level not in own:
+            own.append(run.level)
+
+    return levels
+
+
+def rounds_to_half(row: dict) -> str:
+    """Return the round after which a run stood at ½; "> n" for one that ended before."""
+    return str(row["until_half"]) if row["until_half"] else f"> {row['rounds']}"
+
+
+def escapes(rows: Rows, size: plan.Size) -> str:
+    """Return the rounds until success ½ at each level, seed by seed."""
     body = []
-    for arm in plan.ARMS:
+    for (arm, group), wanted in planned(size).items():
         cells = []
         for level in plan.LEVELS:
-            own = runs_of(rows, arm, level)
-            cells.append(
-                ", ".join(
-                    f"{r['until_half']}" if r["until_half"] else f"> {r['rounds']}" for r in own
-                )
-                or NONE
-            )
+            own = map(rounds_to_half, runs_of(rows, arm, level, group))
+            cells.append(", ".join(own) or (NONE if level in wanted else "–"))
 
-        body.append([arm, *cells])
+        body.append([arm, str(group), *cells])
 
     levels = levels_of(rows)
     heads = [
@@ -55,7 +65,7 @@ def escapes(rows: Rows) -> str:
         for level in plan.LEVELS
     ]
 
-    return Table(["arm", *heads], body).markdown()
+    return Table(["arm", "group", *heads], body).markdown()
 
 
 class Stretch(NamedTuple):
@@ -87,14 +97,14 @@ def stretch(rows: Rows, name: str, level: float) -> Stretch | None:
     )
 
 
-def ratios(rows: Rows) -> str:
+def ratios(rows: Rows, size: plan.Size) -> str:
     """Return how much longer an escape takes from a lower level, measured and by the theorems.
 
     The mean over seeds of the rounds until ½, over that at the highest level; the lowest and the highest seed stand
     behind it. The theorem's ratio is at the measured levels; its unit of time cancels.
     """
     levels, body = levels_of(rows), []
-    for name in plan.ARMS:
+    for name in (arm for arm, group in planned(size) if group == 2):
         for level in plan.LEVELS[1:]:
             if not {plan.LEVELS[0], level} <= levels.keys():
                 continue
@@ -116,25 +126,25 @@ def ratios(rows: Rows) -> str:
     return Table(head, body).markdown() if body else NONE
 
 
+def without_gradient(own: Rows) -> tuple[float, float, float]:
+    """Return the share of the first groups of runs that have no gradient, with Wilson's interval."""
+    total, dead = (sum(row["first"][k] for row in own) for k in (0, 1))
+    return dead / total, *wilson(dead, total)
+
+
 def dead_groups(rows: Rows) -> str:
-    """Return the share of groups without a gradient in the first 64 questions of the plain runs, beside 4b."""
+    """Return the share of the plain runs' first groups that have no gradient, beside the theorem's."""
     body = []
     for level, measured in levels_of(rows).items():
         for group in sorted({row["group"] for row in rows if "first" in row}):
-            own = [
-                row
-                for row in rows
-                if (row["arm"], row.get("level"), row.get("group")) == (WITNESS, level, group)
-            ]
-
+            own = runs_of(rows, WITNESS, level, group)
             if not own:
                 continue
 
-            total, dead = (sum(row["first"][k] for row in own) for k in (0, 1))
-            low, high = wilson(dead, total)
+            share, low, high = without_gradient(own)
             body.append(
                 [f"{measured['success']:.3f}", str(group), str(len(own)),
-                 f"{dead / total:.3f} [{low:.3f}, {high:.3f}]",
+                 f"{share:.3f} [{low:.3f}, {high:.3f}]",
                  f"{measured['zero_gradient'][str(group)]:.3f}"]
             )  # fmt: skip
 
@@ -142,19 +152,19 @@ def dead_groups(rows: Rows) -> str:
     return Table(head, body).markdown() if body else NONE
 
 
-def sharpening(rows: Rows) -> str:
+def sharpening(rows: Rows, size: plan.Size) -> str:
     """Return what training adds to pass@1 and to pass@k, with a bootstrap over questions."""
     body = []
-    for arm in plan.ARMS:
-        for level in plan.LEVELS:
-            own = runs_of(rows, arm, level)
+    for (arm, group), levels in planned(size).items():
+        for level in levels:
+            own = runs_of(rows, arm, level, group)
             if not own:
                 continue
             cells = [gain(own, k) for k in (1, powers(own[0]["samples"])[-1])]
-            body.append([arm, f"{level:g}", str(len(own)), *cells])
+            body.append([arm, str(group), f"{level:g}", str(len(own)), *cells])
 
-    k = max((row["samples"] for row in rows if "after" in row), default=16)
-    head = ["arm", "ε near", "seeds", "pass@1 after − before", f"pass@{k} after − before"]
+    k = powers(size.eval_samples)[-1]
+    head = ["arm", "group", "ε near", "seeds", "pass@1 after − before", f"pass@{k} after − before"]
     return Table(head, body).markdown() if body else NONE
 
 
@@ -174,17 +184,16 @@ def gain(own: Rows, k: int) -> str:
     """Return the mean gain of pass@k over questions with its bootstrap interval."""
     values = gains(own, k)
     low, high = bootstrap(values)
-    mean = fmean(values)
-    return NONE if math.isnan(mean) else f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return f"{fmean(values):+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
-def tables(rows: Rows) -> str:
+def tables(rows: Rows, size: plan.Size) -> str:
     """Return all tables as Markdown."""
     parts = {
-        "Rounds of 16 questions until success ½, a number a seed": escapes(rows),
-        "How escape grows as base success falls": ratios(rows),
+        "Rounds of 16 questions until success ½, a number a seed": escapes(rows, size),
+        "How escape grows as base success falls": ratios(rows, size),
         "Groups without a gradient": dead_groups(rows),
-        "Who reaches, who sharpens": sharpening(rows),
+        "Who reaches, who sharpens": sharpening(rows, size),
     }
 
     return "\n\n".join(f"**{title}**\n\n{table}" for title, table in parts.items())

@@ -10,9 +10,8 @@ from functools import lru_cache
 from .examples import Example
 from .layouts import Text
 
-MARK = re.compile(
-    r"<[|｜].*[|｜]>"
-)  # so DeepSeek writes its turns, in tokens that are not flagged as special
+# So DeepSeek writes its turns, in tokens that are not flagged as special
+MARK = re.compile(r"<[|｜].*[|｜]>")
 
 
 def has_control_text(example: Example, tokenizer, chat: bool, begin: str) -> bool:

@@ -15,9 +15,8 @@ from .noted import notes_of
 KNOWN = ("prompt", "chosen", "rejected", "system", "tools", "chat_template_kwargs", "tokens")
 MEDIA = ("images", "image", "videos", "video", "audio", "audios")
 INVISIBLE = ("Zs", "Zl", "Zp", "Cc", "Cf")  # categories of Unicode
-FILLERS = (
-    "\u034f\u115f\u1160\u2800\u3164\ufe0e\ufe0f\uffa0"  # of other categories, drawn as nothing
-)
+# Of other categories, drawn as nothing
+FILLERS = "\u034f\u115f\u1160\u2800\u3164\ufe0e\ufe0f\uffa0"
 
 
 def parse_row(value: object) -> Example:

@@ -13,7 +13,7 @@ from .bennett import bridge
 from .distributed import gather
 from .divergences import DIVERGENCES, FDivergence
 from .expectation import log_mean_exp, mean
-from .objectives import mine
+from .objectives import logistic, mine
 from .readouts import certificate, club, jsd_certificate, plug_in
 from .relative import log_ratio_to_relative, relative, relative_to_log_ratio
 from .scores import Critic, joint_and_product
@@ -38,6 +38,7 @@ __all__ = [
     "jsd_certificate",
     "log_mean_exp",
     "log_ratio_to_relative",
+    "logistic",
     "mean",
     "mine",
     "nwj",

@@ -1,4 +1,4 @@
-"""Objectives: what is ascended where its gradient differs from that of the reported value.
+"""Objectives: what is ascended where that is not the reported value, or its gradient is not.
 
 An objective has no hidden state: it takes the old state and returns the new one.
 """
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from .. import _validate
 from .._validate import checked, unchecked
-from .expectation import expectation, log_expectation_exp
+from .divergences import softplus
+from .expectation import expectation, log_expectation_exp, on_support
 from .variational import dv
 
 
@@ -85,3 +86,55 @@ def mine(
     # ∇ of E_Q eᵀ/Z̄ is (batch mean/Z̄) · ∇ ln E_Q eᵀ: the ratio is a number, at most 1/(1 − decay).
     surrogate = expectation(joint, log_p) - (log_mean.detach() - new).exp() * log_mean
     return value.detach() + (surrogate - surrogate.detach()), new
+
+
+def _check_odds(
+    joint: Tensor,
+    product: Tensor,
+    odds: float,
+    log_p: Tensor | None = None,
+    log_q: Tensor | None = None,
+) -> None:
+    _validate.number("odds", odds, low=0, closed="")
+    _validate.joint_and_product(joint, product, log_p, log_q)
+
+
+@checked(_check_odds)
+def logistic(
+    joint: Float[Tensor, "*batch n"],
+    product: Float[Tensor, "*batch m"],
+    odds: float,
+    log_p: Float[Tensor, "*#batch n"] | None = None,
+    log_q: Float[Tensor, "*#batch m"] | None = None,
+) -> Tensor:
+    """Return the log-likelihood, a positive, of telling positives from negatives at odds 1 : k, in nats, 0 at T = 0.
+
+    With sp(t) = ln(1 + eᵗ) it is (1 + k) ln(1 + k) − k ln k − E_P sp(ln k − T) − k E_Q sp(T − ln k).
+
+    It bounds KL(P‖M) + k KL(Q‖M) from below, M = (P + kQ)/(1 + k), and is tight only at T = ln dP/dQ. At k = 1 it is
+    `js`, and as k grows it tends to `nwj`. Its weights on ∇T lie in (0, 1) for positives and in (0, k) for negatives.
+    Where P is nearly certain odds of one no longer see by how much; the true odds of a sample do. So `js` estimators
+    ascend it at the k negatives that each positive has.
+
+    Args:
+        joint, product, log_p, log_q: as for `dv`.
+        odds: k, above 0: how many negatives a positive has.
+
+    Returns:
+        Shape (...).
+
+    Raises:
+        ValueError: as for `dv`, or odds that are not above 0.
+
+    Theorem: log_ratio_optimality.
+    Reference: Gutmann & Hyvärinen 2012, JMLR 13, section 2.2 (noise-contrastive estimation).
+
+    >>> joint, product = torch.ones(3), -torch.ones(5)
+    >>> [round(float(logistic(joint, product, odds)), 3) for odds in (1, 1e3)]  # `js`, and nearly `nwj`
+    [0.76, 1.63]
+    """
+    threshold = math.log(odds)
+    blind = (1 + odds) * math.log1p(odds) - odds * threshold
+    missed = softplus(threshold - on_support(joint, log_p))
+    mistaken = softplus(on_support(product, log_q) - threshold)
+    return blind - (expectation(missed, log_p) + odds * expectation(mistaken, log_q))

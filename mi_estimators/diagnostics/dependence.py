@@ -88,9 +88,9 @@ def row_dependence(
 
     lag_x, lag_y = (float(lags[0].max()) for lags in (lags_x, lags_y))
     beyond = all(float(lags.max()) > noise for lags in (lags_x, lags_y))
-    nothing = all(bool(own.all()) for own in ordered)  # is left beside the order
+    all_in_order = all(bool(own.all()) for own in ordered)  # no column is left to test
 
-    dependent = beyond and inflation > _INFLATION and not nothing
+    dependent = beyond and inflation > _INFLATION and not all_in_order
     return RowDependence(inflation, lag_x, lag_y, dependent, sorting)
 
 

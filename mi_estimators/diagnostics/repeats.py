@@ -12,10 +12,8 @@ from .digits import COLUMNS, is_fine, is_measured
 from .hashes import codes_of
 from .subjects import is_too_even
 
-_ATOM = (
-    10,
-    0.05,
-)  # copies of one row, and their share of all rows: more are a limit or a missing value
+# Copies of one row, and their share of all rows: more are a limit or a missing value
+_ATOM = 10, 0.05
 _CHANCE = 4  # times as many rows with equal numbers as among other pairs
 _ASKED = 500  # rows whose neighbours are looked at
 _NEAREST = 16  # of them
@@ -123,9 +121,8 @@ def near_copies(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> int:
         return 0
 
     together = [torch.cat(measured, 1), *measured]
-    wide = [
-        rows for rows in together if rows.shape[1] > 1
-    ]  # the ranks of one column are evenly spaced
+    # The ranks of one column are evenly spaced
+    wide = [rows for rows in together if rows.shape[1] > 1]
     return next((size for size in map(_cluster, wide) if size), 0)
 
 

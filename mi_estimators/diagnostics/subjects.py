@@ -14,9 +14,8 @@ _TOO_EVEN = 3.0  # standard errors by which triples of equal rows must fall shor
 _SEVERAL = 10  # values of a measured column, below which it is a code for a few labels
 _LEVELS = 20  # values from which on the order of their counts tells
 _UNEVEN = 3.0  # standard errors by which counts vary more than those of equally likely values
-_SMOOTH = (
-    2.5  # standard errors by which neighbouring values' counts are alike: a law of a few values
-)
+# Standard errors by which neighbouring values' counts are alike: a law of a few values
+_SMOOTH = 2.5
 
 
 def few_measurements(rows: Float[Tensor, "n d"]) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .._validate import unchecked
 from ..bounds.bennett import bridge
-from ..bounds.divergences import softplus
+from ..bounds.objectives import logistic
 from .critics import Calibrated
 from .scoring import WORTH, Sides, held_out_scores
 
@@ -32,7 +32,9 @@ def calibrated(critic: nn.Module, valid: Sides) -> Calibrated:
 
     def likelihood(scale: float, quantile: float) -> float:
         cap = float((scale * joint).quantile(quantile))
-        return logistic((scale * joint).clamp(max=cap), (scale * product).clamp(max=cap))
+        return likelihood_at_best_shift(
+            (scale * joint).clamp(max=cap), (scale * product).clamp(max=cap)
+        )
 
     worth = WORTH / len(joint)
     quantile = _best(_CALIBRATION_QUANTILES, lambda quantile: likelihood(1.0, quantile), worth)
@@ -52,14 +54,8 @@ def _best(
     return values[scores.index(max(scores))]
 
 
-def logistic(joint: Tensor, product: Tensor) -> float:
-    """Return the log-likelihood a positive of telling positives from negatives, at the best shift of the scores.
-
-    It is a proper score at the odds ν of the sample, and `bridge` finds the shift. As ν grows it tends to DV, with
-    bounded weights.
-    """
-    odds = product.numel() / joint.numel()
-    shift = joint.mean() - unchecked(bridge)(joint, product.flatten())
-    threshold = shift + math.log(odds)
-    missed, mistaken = softplus(threshold - joint), softplus(product - threshold)
-    return -float(missed.mean() + odds * mistaken.mean())
+def likelihood_at_best_shift(joint: Tensor, product: Tensor) -> float:
+    """Return `logistic` at the odds of the sample and the best shift of the scores, which `bridge` finds."""
+    odds, product = product.numel() / joint.numel(), product.flatten()
+    shift = joint.mean() - unchecked(bridge)(joint, product)
+    return float(unchecked(logistic)(joint - shift, product - shift, odds))

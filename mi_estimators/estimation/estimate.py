@@ -32,10 +32,11 @@ class MIEstimate:
     """A held-out estimate of mutual information; print it for the report.
 
     Attributes:
-        nats: the value, as its expert reads it. The estimator "js" reports its best guess. That is the critics' bridge,
-            half-way between held-out and training rows: to first order a critic reads held-out rows as much too low as
-            it reads its training rows too high (Akaike). It is the nearest neighbours' value if they read clearly more,
-            and that of counts where their tables are full. All other estimators report critics on held-out rows alone.
+        nats: the value, as its expert reads it. Estimators read by `bridge`, "js" and "relative", report a best guess:
+            the critics' value half-way between held-out and training rows. To first order a critic reads held-out rows
+            as much too low as it reads its training rows too high (Akaike). It is the nearest neighbours' value if they
+            read clearly more, and that of counts where their tables are full. All other estimators report critics on
+            held-out rows alone.
         stderr: its standard error given the trained critics (infinitesimal jackknife over rows), in nats.
         interval: 95 %, from 1.96 stderr below the held-out value to 1.96 stderr above it, and further up by the
             shortfall: what critics trained on this many rows are expected to miss. The shortfall is the largest of
@@ -44,7 +45,7 @@ class MIEstimate:
             correlations are measured out of fold;
             (3) 1/(√2 − 1) = 2.4 times what a critic trained on half the rows reads less: if that falls as n^(−½), so
             much is still missing;
-            (4) 5 % of what a network or additive noise reads, as measured on the laws of `benchmarks/estimators`.
+            (4) 5 % of the value, unless a copula alone carries it, as measured on the laws of `benchmarks/estimators`.
             Where the steps ended training, twice what the last third of them gave is added.
             The upper end is at least that of nearest neighbours. It is open where the critics may miss any amount.
             The interval does not cover dependence that no expert can see.

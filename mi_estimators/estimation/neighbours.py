@@ -21,14 +21,13 @@ from .transforms import OneScale, Rank
 
 _COLUMNS, _ROWS = 3, 20_000  # where a tree of the rows is quick
 _TOGETHER = 4  # columns of all sides, beyond which a low conditional value says nothing
-_RANKED, _DISTANCES, _BLOCK = 24, 5000, 250  # columns of exact distances; rows, and at a time
+_RANKED = 24  # columns of exact distances
+_DISTANCES, _BLOCK = 5000, 64  # rows, and at a time: their distances stay in the cache
 _APART = 1e6  # between different labels, in units of the other side's columns
 _BLUR = 1e-6  # of distances of columns of scale 1, computed in double precision
 _LEVELS = 5  # a column of no more different values keeps its ties
-_CLEARLY, _QUARTERED = (
-    3.0,
-    256,
-)  # standard errors of a growth; groups of which quarters are looked at
+_CLEARLY = 3.0  # standard errors of a growth
+_QUARTERED = 256  # groups, of which quarters are looked at
 _LASTING = 0.7  # of an earlier growth: it has not fallen
 _COINCIDE = 0.95  # a share of rows that coincide with others, beyond which all ties are kept
 
@@ -382,7 +381,7 @@ def _from_distances(
         far_x[own] = far_y[own] = torch.inf
 
         both = torch.maximum(far_x, far_y)
-        radius = both.topk(k, 1, largest=False).values[:, -1:]  # six times as fast as kthvalue
+        radius = torch.from_numpy(np.partition(both.numpy(), k - 1)[:, k - 1 : k])
         nearer = radius.nextafter(torch.zeros_like(radius))  # counts "≤" into "<"; 0 stays 0
 
         near = torch.full((len(rows),), float(k), dtype=torch.float64)
@@ -390,8 +389,8 @@ def _from_distances(
         if bool(coincide.any()):
             near[coincide] = (both[coincide] == 0).sum(1).double() + 1
 
-        of_x, of_y = (((far <= nearer).sum(1).double() + 1).digamma() for far in (far_x, far_y))
+        counts = ((far <= nearer).sum(1, dtype=torch.int32) for far in (far_x, far_y))
+        of_x, of_y = ((count.double() + 1).digamma() for count in counts)
         parts.append(near.digamma() - of_x - of_y)
 
-    rows = torch.tensor(float(n), dtype=torch.float64)
-    return torch.cat(parts) + rows.digamma()
+    return torch.cat(parts) + torch.tensor(n).double().digamma()

@@ -8,9 +8,8 @@ from typing import NamedTuple, cast
 import numpy as np
 from jaxtyping import Bool
 
-_ROUNDINGS = (
-    8  # units in the last place: a column within so many is one number, rounded in several ways
-)
+# Units in the last place: a column within so many is one number, rounded in several ways
+_ROUNDINGS = 8
 _SUMMED = 2.0**-44  # of a column's size: as much as long sums in float64 may be off by
 _NARROW = 2.0**-30  # of a column's size: where it varies by less, an offset is subtracted
 _FAINT = 1e-12  # of a column's size: where it varies by less, that may still be rounding

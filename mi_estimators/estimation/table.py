@@ -13,7 +13,6 @@ What has no row, and why:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,9 +22,9 @@ from torch import Tensor
 
 from .._validate import unchecked
 from ..bounds.bennett import bridge
-from ..bounds.divergences import DIVERGENCES, softplus
+from ..bounds.divergences import DIVERGENCES
 from ..bounds.expectation import expectation
-from ..bounds.objectives import mine
+from ..bounds.objectives import logistic, mine
 from ..bounds.readouts import certificate, jsd_certificate, plug_in
 from ..bounds.relative import log_ratio_to_relative, relative
 from ..bounds.variational import Bound, anchored_dv, dv, infonce_rows, smile
@@ -173,16 +172,8 @@ def _js_at_odds(
     product: Tensor,
     state: None = None,
 ) -> tuple[Tensor, None]:
-    """Ascend the log-likelihood of telling each positive from its k negatives, at their true odds 1 : k.
-
-    It is zero at T = 0, and its maximum is at the log-ratio, as for `js`, which sets the odds to 1 : 1. Where P is
-    nearly certain, odds of one no longer see by how much; the true odds do.
-    """
-    odds = product.shape[-1]
-    threshold = math.log(odds)
-    blind = (1 + odds) * math.log(1 + odds) - odds * threshold
-    missed, mistaken = softplus(threshold - joint), softplus(product - threshold)
-    return blind - (missed.mean() + odds * mistaken.mean()), state
+    """Ascend `logistic` at the true odds of a sample: 1 to the k negatives of each positive. `js` is at 1 to 1."""
+    return unchecked(logistic)(joint, product.flatten(), product.shape[-1]), state
 
 
 _JS = _js_at_odds

@@ -22,9 +22,8 @@ from .table import Estimator
 
 _VALIDATION_GROUPS = 32, 128  # rows, for critics trained on few negatives and on all of a batch
 _EVALUATE_EVERY = 50  # steps
-_SHORT = (
-    2  # evaluations without a gain where an anchor fits, fewer where the warm-up is over sooner
-)
+# Evaluations without a gain where an anchor fits, fewer where the warm-up is over sooner
+_SHORT = 2
 _CHANCE = 4  # times WORTH that a network may gain by chance where an anchor fits
 
 

@@ -20,12 +20,10 @@ _CLEARLY = 2.5  # standard errors that nearest neighbours must read more than cr
 _HALVES = 1.5  # times what the second half of the rows gave nearest neighbours is still missing
 _STILL_GAINING = 0.02  # nats of the objective
 _UNSEEN = 0.05  # of the value: what critics that are no copula did not see of the laws of benchmarks/estimators
-_SHORTFALLS = ("train_gap", "anchor_shortfall", "learning_shortfall", "class_shortfall")
+_SHORTFALLS = ("train_gap", "anchor_shortfall", "learning_shortfall", "unseen_shortfall")
 _OF_STEPS = "step_shortfall"  # adds to the largest of them
-_OPEN = {
-    "anchor_misfit",
-    "ceiling",
-}  # verdicts that say nothing of how much larger the information is
+# Verdicts that say nothing of how much larger the information is
+_OPEN = {"anchor_misfit", "ceiling"}
 _LAST = 0.9  # of the steps
 _COMING = 2.0  # times what the last third of the steps gave is missing, if it falls as 1/steps
 
@@ -86,7 +84,7 @@ def combine(
     readouts = {
         name: _mean([reading.readouts[name] for reading in readings], readings) for name in READOUTS
     }
-    critics = _centred(held, diagnostics["train_gap"]) if _is_free(row) else held
+    critics = _centred(held, diagnostics["train_gap"]) if _reports_best_guess(row) else held
     value = critics if others is None else _carried(row, critics, others, diagnostics["train_gap"])
     diagnostics |= {"held_out": held.nats, "critics": critics.nats}
     if nearest is not None:
@@ -168,7 +166,7 @@ def _to_the_end(fit: Fit) -> bool:
     return fit.kept_step >= _LAST * fit.history[-1]["step"]
 
 
-def _is_free(row: Estimator) -> bool:
+def _reports_best_guess(row: Estimator) -> bool:
     """Tell whether an estimator reports its best guess, rather than a bound that nothing may replace."""
     return row.reported is READOUTS["bridge"]
 
@@ -244,7 +242,7 @@ def _of_fits(
         "train_gap": _mean([reading.seen for reading in readings], readings) - nats,
         "anchor_shortfall": _mean([fit.shortfall for fit in fits], readings),
         "learning_shortfall": max(0.0, others.learned * LEARNING),
-        "class_shortfall": _UNSEEN * max(0.0, nats) if _expert(fits) != "copula" else 0.0,
+        "unseen_shortfall": _UNSEEN * max(0.0, nats) if _expert(fits) != "copula" else 0.0,
         _OF_STEPS: _COMING * _mean(unfinished, readings),
         "late_gain": _mean([fit.late_gain for fit in fits], readings),
         "kept_step": max(fit.kept_step for fit in fits),
@@ -288,7 +286,7 @@ def _carried(row: Estimator, critics: Value, others: Others, gap: float) -> Valu
     Full tables of counts are nearly exact. A critic's held-out value is a lower bound, but for noise. Nearest
     neighbours err downwards, too. So of the two the larger is nearer, if it is clearly larger.
     """
-    if not _is_free(row):
+    if not _reports_best_guess(row):
         return _reaching(critics, others)
     if others.counts is not None:
         return Value(others.counts.value, others.counts.stderr, 0.0, "counts")

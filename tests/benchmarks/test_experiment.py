@@ -21,9 +21,9 @@ def offline(arm, seed, z_chosen):
     }
 
 
-def online(arm, level, half, seed=0):
+def online(arm, level, half, seed=0, size="tiny"):
     return {
-        **{"size": "tiny", "arm": arm, "level": level, "group": 2, "seed": seed, "rounds": 100},
+        **{"size": size, "arm": arm, "level": level, "group": 2, "seed": seed, "rounds": 100},
         **{"until_half": half, "first": [64, 48], "before": [1, 1], "after": [2, 1], "samples": 4},
         "seconds": 1.0,
     }
@@ -212,7 +212,9 @@ def test_planned_runs():
         for x in online_plan.LEVELS
     ]
     runs = [
-        online(run.arm, run.level, 10, run.seed) for run in online_plan.runs(size) if run.group == 2
+        online(run.arm, run.level, 10, run.seed, size.name)
+        for run in online_plan.runs(size)
+        if run.group == 2
     ]
     whole = online_claims.claims([*levels, *runs], size)
     assert claim.OPEN not in {line.verdict for line in whole}
@@ -252,13 +254,29 @@ def test_page(tmp_path, monkeypatch):
         ],
     }  # fmt: skip
     monkeypatch.setattr(command, "SECTIONS", {"quick": "a model"})
-    monkeypatch.setattr(command, "rows_of", lambda part, size: rows[part])
+    monkeypatch.setattr(
+        command, "rows_of", lambda part, size: [row | {"size": size} for row in rows[part]]
+    )
     text = command.page(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         f"experiment_quick_{name}.png" for name in ("displacement", "decline", "escape")
     }
     assert all(f"(../figures/{path.name})" in text for path in tmp_path.iterdir())
     assert f"| GRPO | 0.010 | {0.3 / 0.01:.1f} " in text
+    assert "(and" not in text
+
+
+def test_progress():
+    """A run outside the plan does not count as one of the planned ones."""
+    planned = [
+        online(run.arm, run.level, 10, run.seed, "full")
+        for run in online_plan.runs(online_plan.FULL)
+        if run.group == 2
+    ]
+    outside = online("GRPO, normalised", online_plan.LEVELS[0], 10, size="full")
+    count = len(list(online_plan.runs(online_plan.FULL)))
+    counts = command.counted(online_plan, [*planned, outside], "full")
+    assert counts == (len(planned), count, 1)
 
 
 @pytest.mark.parametrize(

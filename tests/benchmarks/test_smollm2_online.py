@@ -123,7 +123,7 @@ def test_rows(tmp_path, monkeypatch):
         assert rows[-1]["command"].startswith("python -m llm_adapter.online --model ")
         assert len(rows[-1]["after"]) == plan.TINY.eval_count
         assert rows[-1]["rounds"] == plan.TINY.rounds
-    text = tables.tables(json.loads(json.dumps(rows)))
+    text = tables.tables(json.loads(json.dumps(rows)), plan.TINY)
     assert all(f"| {arm} |" in text for arm in plan.ARMS)
     dead = {row["arm"]: row["first"][1] for row in rows[1:]}
     assert dead["SFT, answer supplied"] == 0 < dead["GRPO"]

@@ -1,6 +1,7 @@
-"""MINE's objective: value and gradient, its state, and the arguments it refuses."""
+"""MINE's objective and the logistic one: value and gradient, their ends, and the arguments they refuse."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -84,3 +85,36 @@ def test_refusals(message, arguments):
         mi.mine(torch.zeros(2), torch.zeros(2), **arguments)
     with pytest.raises(ValueError, match="product: expected at least one"):
         mi.mine(torch.zeros(2), torch.zeros(0))
+
+
+LAW = mi.laws.Finite(
+    torch.tensor([[0.4, 0.05, 0.05], [0.02, 0.3, 0.18]], dtype=torch.float64).log()
+)
+
+
+@pytest.mark.parametrize("odds", [0.1, 1.0, 7.0, 1e6])
+def test_logistic_maximum(odds):
+    """It is largest at the log-ratio, and there a divergence from the mixture of both laws."""
+    p, q = LAW.log_joint.exp().flatten(), LAW.log_product.exp().flatten()
+    mixture = (p + odds * q) / (1 + odds)
+    divergence = (p * (p / mixture).log()).sum() + odds * (q * (q / mixture).log()).sum()
+
+    scores = LAW.log_ratio_matrix.clone().requires_grad_()
+    value = LAW.exact(partial(mi.bounds.logistic, odds=odds), scores)
+    assert_close(value, divergence)
+
+    (gradient,) = gradients(value, scores)
+    assert gradient.abs().max() < 1e-9
+
+
+def test_logistic_ends():
+    """At odds of one it is `js`, and at large ones `nwj`."""
+    joint, product = torch.randn(2, 50, dtype=torch.float64)
+    assert_close(mi.bounds.logistic(joint, product, 1.0), mi.js(joint, product))
+    assert_close(mi.bounds.logistic(joint, product, 1e7), mi.nwj(joint, product), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("odds", [0.0, -1.0, math.inf, math.nan])
+def test_logistic_odds(odds):
+    with pytest.raises(ValueError, match="odds: expected"):
+        mi.bounds.logistic(torch.zeros(2), torch.zeros(2), odds)

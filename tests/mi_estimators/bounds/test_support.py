@@ -22,6 +22,7 @@ PAIRS = {
     "mine": lambda joint, product, log_p, log_q: mi.mine(
         joint, product, torch.tensor(0.3), 0.9, log_p, log_q
     )[0],
+    "logistic": lambda *args: mi.bounds.logistic(*args[:2], 3.0, *args[2:]),
     "plug_in": mi.bounds.plug_in,
     "club": mi.bounds.club,
     "jsd_certificate": mi.bounds.jsd_certificate,

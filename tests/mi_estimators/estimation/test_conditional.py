@@ -56,7 +56,7 @@ def test_interval(name):
 
 def test_low_neighbours():
     """Nearest neighbours that read low in many columns are no objection."""
-    rows, truth = gaussian(0.7, 3, np.random.default_rng(0), n=2000)
+    rows, truth = gaussian(0.7, 3, np.random.default_rng(0), n=4000)
     estimate = mi.conditional_mi(*rows, **FAST)
     assert estimate.diagnostics["ksg"] < truth - 0.5
     assert estimate.verdict == "ok"
