@@ -76,13 +76,15 @@ def counted(part: ModuleType, rows: list[dict], size: str) -> tuple[int, int, in
     return done, len(keys), sum("seconds" in row for row in rows) - done
 
 
-def progress(done: int, planned: int, others: int) -> str:
+def progress(counts: tuple[int, int, int], kind: str = "runs") -> str:
     """Return the counts of runs in words.
 
-    >>> progress(7, 39, 1)
-    '7 of 39 (and 1 outside the plan)'
+    >>> progress((7, 39, 1), "on-policy")
+    '7 of 39 on-policy (and 1 outside the plan)'
     """
-    return f"{done} of {planned}" + (f" (and {others} outside the plan)" if others else "")
+    done, planned, others = counts
+    beside = f" (and {others} outside the plan)" if others else ""
+    return f"{done} of {planned} {kind}{beside}"
 
 
 def section(size: str, pictures: Path) -> str:
@@ -101,7 +103,7 @@ def section(size: str, pictures: Path) -> str:
     counts = [counted(part, rows[part], size) for part in rows]
     whole = all(done == planned for done, planned, _ in counts)
     parts.append(
-        f"Runs so far: {progress(*counts[0])} offline, {progress(*counts[1])} on-policy. "
+        f"Runs so far: {progress(counts[0], 'offline')}, {progress(counts[1], 'on-policy')}. "
         + ("" if whole else "What is missing may change a verdict. ")
         + "Each row of the files names its own command."
     )
@@ -138,7 +140,7 @@ def slowly() -> str:
     """Return what was measured at a tenth of the rate, from the start of the full size."""
     rows = rows_of(offline_plan, SLOW.name)
     lines = offline_claims.slow_claims(rows, SLOW)
-    runs = f"Runs so far: {progress(*counted(offline_plan, rows, SLOW.name))}. {SLOWLY}"
+    runs = f"So far: {progress(counted(offline_plan, rows, SLOW.name))}. {SLOWLY}"
     command = f"```sh\npython -m benchmarks.smollm2_offline{shared.flag_of_size(SLOW.name)}\n```"
     parts = ["### Offline, at a tenth of the rate", command, runs]
     parts.append(Table(Claim._fields, lines).markdown())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -131,48 +132,57 @@ def start_row(size: plan.Size, bench: Bench, data: Data) -> dict[str, Any]:
 
 
 def pilot(size: plan.Size) -> str:
-    """Time a step, a look and the end of a run of the size; return the hours of all its runs.
+    """Return the hours of all runs of the size, from a few steps, questions and looks that are timed here.
 
-    The pairs of the pilot are the shipped ones of the base model; nothing is written but what is timed.
+    It makes the start if that is missing, and samples a few pairs from it.
     """
-    shared_parts = {}
-    began = time.process_time()
-    start = start_of(size)
-    shared_parts["start"] = time.process_time() - began
-    tried = replace(
-        size, name="pilot", steps=3, every=3, tasks=tuple(replace(t, train=12, held_out=8) for t in size.tasks),
-        least=1, curve=4, probes=4, seeds=1,
-    )  # fmt: skip
-    began = time.process_time()
-    data = data_of(tried, start)
-    asked = sum(task.train + task.held_out for task in tried.tasks)
-    a_question = (time.process_time() - began) / asked
-    bench = Bench(tried, start, data)
     seconds: dict[str, float] = {}
 
-    def clock(name: str, work: Any) -> None:
+    def timed(name: str, work: Callable[[], Any]) -> Any:
         began = time.process_time()
-        work()
+        result = work()
         seconds[name] = time.process_time() - began
+        return result
 
-    clock("look", lambda: bench.look(bench.reference, 0, 0))
-    clock("end", lambda: bench.finish(bench.reference, 0))
-    clock("run", lambda: train(tried, plan.Run("DPO"), start, data, bench))
-    a_step = (seconds["run"] - 2 * seconds["look"] - seconds["end"]) / tried.steps  # start included
+    few = tuple(replace(task, train=12, held_out=8) for task in size.tasks)
+    tried = replace(
+        size, name="pilot", steps=3, every=3, tasks=few, least=1, curve=4, probes=4, seeds=1
+    )
+    start = timed("start", lambda: start_of(size))
+    data = timed("data", lambda: data_of(tried, start))
+    bench = Bench(tried, start, data)
+    timed("look", lambda: bench.look(bench.reference, 0, 0))
+    timed("end", lambda: bench.finish(bench.reference, 0))
+    timed("run", lambda: train(tried, plan.Run("DPO"), start, data, bench))
+
+    return hours(size, tried, seconds, len(bench.asked))
+
+
+def hours(size: plan.Size, tried: plan.Size, seconds: dict[str, float], asked: int) -> str:
+    """Return what the parts of a size take, from those of a smaller one that was timed."""
+
+    def questions(of: plan.Size) -> int:
+        return sum(task.train + task.held_out for task in of.tasks)
+
+    def responses(of: plan.Size) -> int:
+        return of.curve + 2 * of.probes
+
     looks = size.steps // size.every + 1
-    a_look = seconds["look"] * (size.curve + 2 * size.probes) / (tried.curve + 2 * tried.probes)
-    questions = sum(task.held_out for task in size.tasks)
-    end = seconds["end"] * questions / max(1, len(bench.asked))
+    held_out = sum(task.held_out for task in size.tasks)
+    a_step = (seconds["run"] - 2 * seconds["look"] - seconds["end"]) / tried.steps  # start included
+    a_look = seconds["look"] * responses(size) / responses(tried)
+    end = seconds["end"] * held_out / max(1, asked)
     a_run = size.steps * a_step + looks * a_look + end
-    count = len(list(plan.runs(size)))
-    data_seconds = a_question * sum(task.train + task.held_out for task in size.tasks)
-    total = count * a_run + data_seconds + shared_parts["start"]
-    main = sum(run.beta == plan.BETA and run.arm in plan.MAIN for run in plan.runs(size))
+
+    data = seconds["data"] * questions(size) / questions(tried)
+    runs = list(plan.runs(size))
+    main = sum(run.beta == plan.BETA and run.arm in plan.MAIN for run in runs)
+    total = len(runs) * a_run + data + seconds["start"]
 
     return (
         f"a step {a_step:.1f} s, a look {a_look:.0f} s ({looks} a run), the end {end:.0f} s, a run "
-        f"{a_run / 60:.1f} min, the data {data_seconds / 60:.0f} min\n"
-        f"{count} runs: {total / 3600:.1f} hours of one core; the {main} of the main arms "
+        f"{a_run / 60:.1f} min, the data {data / 60:.0f} min\n"
+        f"{len(runs)} runs: {total / 3600:.1f} hours of one core; the {main} of the main arms "
         f"{main * a_run / 3600:.1f}; one seed of them {main / size.seeds * a_run / 3600:.1f}"
     )
 

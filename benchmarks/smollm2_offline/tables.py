@@ -134,7 +134,10 @@ def at_equal(rows: Rows, size: plan.Size, name: str, path: str) -> str:
         body.append([arm, *([matching] if path == "steps" else []), *cells])
 
     if all(cell == "–" for line in body for cell in line[-len(levels) :]):
-        return "No level is reached by an arm and by DPO within one seed."
+        return {
+            "steps": "No level is reached by an arm and by DPO with the same seed.",
+            "grid": "No level lies between the last steps of two runs, of an arm and of DPO with the same seed.",
+        }[path]
 
     symbol = "z_l = −" if name == "depth" else "KL = "
     head = ["arm", *(["matching"] if path == "steps" else []), *(f"{symbol}{x:g}" for x in levels)]

@@ -28,25 +28,21 @@ SMOLLM2 = (
 
 @dataclass(frozen=True)
 class Size:
-    """How large the experiment is.
-
-    `scale` is the learning rate of the plain policy gradient. `seeds` are those of groups of two; one seed has the
-    larger group, at the middle level.
-    """
+    """How large the experiment is."""
 
     name: str
     model: str
     optimizer: str
-    rate: float
-    rounds: int
-    seeds: int
+    rate: float  # the learning rate; with "sgd" that of the plain policy gradient, divided by `Arm.gradient`
+    rounds: int  # at most, of 16 questions each
+    seeds: int  # of groups of two; one seed has the larger group, at the middle level
     count: int  # training questions
-    new_tokens: int
-    eval_count: int
-    eval_samples: int
-    eval_split: str
-    teaching: int = small_model.STEPS
-    group: int = 8
+    new_tokens: int  # of a response at most
+    eval_count: int  # questions asked before and after a run
+    eval_samples: int  # responses to each of them
+    eval_split: str  # whether they are held out or those of training
+    teaching: int = small_model.STEPS  # of the small model
+    group: int = 8  # the larger group
 
 
 FULL = Size("full", SMOLLM2, "adamw", 2e-5, 40, 3, 64, 24, 64, 16, "held_out")
