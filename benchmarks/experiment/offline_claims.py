@@ -26,7 +26,7 @@ from .claim import (
     holm,
     missing,
 )
-from .shared import has_row
+from .shared import has_row, row_named
 
 Rows = list[dict]
 
@@ -46,9 +46,8 @@ def deepest(rows: Rows, size: plan.Size, name: str) -> tuple[float, list[float]]
 
 def above_dpo(rows: Rows, value: Callable[[dict], float]) -> list[float]:
     """Return a value of a run, MIO − DPO within each seed."""
-    dpo = {row["seed"]: value(row) for row in tables.runs_of(rows, "DPO")}
-    mio = tables.runs_of(rows, "MIO")
-    return [value(row) - dpo[row["seed"]] for row in mio if row["seed"] in dpo]
+    pairs = tables.beside(tables.runs_of(rows, "MIO"), tables.runs_of(rows, "DPO"))
+    return [value(mio) - value(dpo) for mio, dpo in pairs]
 
 
 def text_differences(rows: Rows) -> list[float]:
@@ -148,7 +147,7 @@ def bound(rows: Rows, size: plan.Size, name: str) -> Claim:
 def turning(rows: Rows, size: plan.Size) -> Claim:
     """`late_decline` predicts where DPO at its first β turns, within a factor of 2, or that it does not turn."""
     claim = "`late_decline` predicts the margin at which DPO (β = 0.1) turns, within a factor of 2"
-    prediction = next((row for row in rows if row["arm"] == "T1"), None)
+    prediction = row_named(rows, "T1")
     own = tables.runs_of(rows, "DPO")
     if prediction is None or not own:
         return missing(claim)
@@ -226,11 +225,11 @@ def right_answers(rows: Rows, size: plan.Size) -> Claim:
     """Preferences teach more than right answers: the best arm is above SFT by 0.05 in pass@1."""
     claim = "Preferences teach more than right answers alone, by 0.05 in pass@1"
     answers = tables.answers_of(rows)
-    sft = {row["seed"]: row for row in tables.runs_of(rows, "SFT")}
+    sft = tables.runs_of(rows, "SFT")
 
     best: tuple[float, str, list[float], int] | None = None
     for arm, matching, own in tables.settings(rows):
-        pairs = [(row, sft[row["seed"]]) for row in own if row["seed"] in sft]
+        pairs = tables.beside(own, sft)
         if arm == "SFT" or not pairs:
             continue
 

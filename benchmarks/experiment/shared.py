@@ -80,6 +80,11 @@ def has_row(rows: Sequence[Mapping[str, Any]], key: Mapping[str, Any]) -> bool:
     return any(key.items() <= row.items() for row in rows)
 
 
+def row_named(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any] | None:
+    """Return the first row of a name, such as that of the start; None where there is none."""
+    return next((row for row in rows if row["arm"] == name), None)
+
+
 class Book:
     """A file of rows that several processes fill.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import fmean, median
 
+from benchmarks.experiment.shared import row_named
 from llm_adapter.evaluation.rates import bootstrap
 from mi_estimators.display import Table
 
@@ -24,6 +25,12 @@ def runs_of(rows: Rows, arm: str, matching: str = "gradient", beta: float = plan
     ]
 
     return sorted(own, key=lambda row: row["seed"])
+
+
+def beside(own: Rows, others: Rows) -> list[tuple[dict, dict]]:
+    """Return runs with those of the same seeds among others."""
+    by_seed = {row["seed"]: row for row in others}
+    return [(row, by_seed[row["seed"]]) for row in own if row["seed"] in by_seed]
 
 
 def settings(rows: Rows) -> Iterator[tuple[str, str, Rows]]:
@@ -105,12 +112,9 @@ def differences(
 ) -> list[float]:
     """Return z_w − DPO's within each seed at an equal level; `path` is "steps" or "grid"."""
     values = []
-    for row in runs_of(rows, arm, matching):
-        dpo = [r for r in runs_of(rows, "DPO") if r["seed"] == row["seed"]]
-        if not dpo:
-            continue
+    for row, dpo in beside(runs_of(rows, arm, matching), runs_of(rows, "DPO")):
         if path == "steps":
-            here, there = at(row, name, level), at(dpo[0], name, level)
+            here, there = at(row, name, level), at(dpo, name, level)
         else:
             here, there = (over_grid(rows, a, row["seed"], name, level) for a in (arm, "DPO"))
 
@@ -146,7 +150,7 @@ def at_equal(rows: Rows, size: plan.Size, name: str, path: str) -> str:
 
 def costs(rows: Rows) -> str:
     """Return pass@1 beside DPO's, how responses end, and −ln π of a token of other text."""
-    start = next((row for row in rows if row["arm"] == "start"), None)
+    start = row_named(rows, "start")
     body = []
     if start:
         answers = fmean(start["right"]) / max(1, answers_of(rows))
@@ -187,8 +191,7 @@ def differences_of_answers(pairs: Sequence[tuple[dict, dict]], answers: int) -> 
 
 def against_dpo(rows: Rows, own: Rows) -> str:
     """Return the difference of pass@1 to DPO with the same seeds, with a bootstrap over questions."""
-    dpo = {row["seed"]: row for row in runs_of(rows, "DPO")}
-    pairs = [(row, dpo[row["seed"]]) for row in own if row["seed"] in dpo]
+    pairs = beside(own, runs_of(rows, "DPO"))
     if not pairs or own[0]["arm"] == "DPO":
         return ""
 
@@ -200,7 +203,7 @@ def against_dpo(rows: Rows, own: Rows) -> str:
 
 def turning(rows: Rows) -> str:
     """Return the margin that `late_decline` predicts at the top of z_w beside DPO's measured ones, a line a β."""
-    prediction = next((row for row in rows if row["arm"] == "T1"), None)
+    prediction = row_named(rows, "T1")
     if prediction is None or prediction["margin"] is None:
         predicted = NONE if prediction is None else "no turn"
     else:
@@ -228,7 +231,7 @@ STEPS = {
 
 def first_steps(rows: Rows) -> str:
     """Return which way DPO first moves held-out pairs, predicted to first order for three steps, and as measured."""
-    row = next((row for row in rows if row["arm"] == "first steps"), None)
+    row = row_named(rows, "first steps")
     if row is None:
         return NONE
 
@@ -247,7 +250,7 @@ def first_steps(rows: Rows) -> str:
 
 def step_sizes(rows: Rows) -> str:
     """Return z of held-out pairs after one AdamW step of DPO, a line a size of the step."""
-    row = next((row for row in rows if row["arm"] == "step sizes"), None)
+    row = row_named(rows, "step sizes")
     if row is None:
         return NONE
 

@@ -26,7 +26,7 @@ from llm_adapter.arguments.online import OnlineArguments
 from llm_adapter.arguments.rollouts import TaskArguments
 from llm_adapter.evaluation.rates import bootstrap, pass_at_k
 from llm_adapter.evaluation.rollouts import collect, load
-from llm_adapter.evaluation.rounds import RECENT
+from llm_adapter.evaluation.rounds import RECENT, recent_success
 from llm_adapter.evaluation.tasks import draw_questions
 from llm_adapter.models import load_tokenizer
 from mi_estimators.display import jsonl
@@ -74,7 +74,7 @@ def weights_of(size: plan.Size, level: dict[str, Any]) -> str:
 def level_row(size: plan.Size, level: float, rows: list[dict]) -> dict[str, Any]:
     """Choose the model and the task whose base success is nearest to a level; return their row."""
     if size is plan.FULL:
-        known = next((row for row in rows if row["arm"] == "candidates"), None)
+        known = shared.row_named(rows, "candidates")
         assert known is not None  # they are asked first
         model, candidates = known["model"], known["right"]
     else:
@@ -160,12 +160,8 @@ def summary(journal: list[dict]) -> dict[str, Any]:
     """
     half = None
     for end in range(1, len(journal) + 1):
-        asked, right = 0, 0.0
-        for line in reversed(journal[:end]):
-            if asked >= RECENT:
-                break
-            asked, right = asked + line["questions"], right + line["questions"] * line["success"]
-        if asked >= RECENT and right / asked >= 0.5:
+        asked, success = recent_success(journal[:end])
+        if asked >= RECENT and success >= 0.5:
             half = end
             break
 

@@ -51,6 +51,24 @@ def group_objective(arguments: OnlineArguments) -> GroupObjective:
     return GroupObjective(Objective(**{name: getattr(arguments, name) for name in names}))
 
 
+def recent_success(lines: Sequence[dict[str, Any]]) -> tuple[int, float]:
+    """Return how many questions the last lines of a journal have, and their mean success, 0 of none.
+
+    Lines are taken from the end until they have `RECENT` questions.
+
+    >>> recent_success([{"questions": 9, "success": 0.0}, {"questions": 64, "success": 0.5}])
+    (64, 0.5)
+    """
+    asked, total = 0, 0.0
+    for line in reversed(lines):
+        if asked >= RECENT:
+            break
+        asked += line["questions"]
+        total += line["success"] * line["questions"]
+
+    return asked, total / asked if asked else 0.0
+
+
 class Rounds:
     """A run of rounds.
 
@@ -142,20 +160,13 @@ class Rounds:
 
     def success(self) -> float:
         """Return the mean success of the last `RECENT` sampled questions, by whole rounds; 0 before the first."""
-        asked, total = 0, 0.0
-        for line in reversed(self.lines):
-            if asked >= RECENT:
-                break
-            asked += line["questions"]
-            total += line["success"] * line["questions"]
-
-        return total / asked if asked else 0.0
+        return recent_success(self.lines)[1]
 
     def reached(self) -> bool:
         """Return whether success has reached `stop_at`, over enough questions."""
-        asked = sum(line["questions"] for line in self.lines)
         limit = self.arguments.stop_at
-        return limit is not None and asked >= RECENT and self.success() >= limit
+        asked, success = recent_success(self.lines)
+        return limit is not None and asked >= RECENT and success >= limit
 
     @property
     def _device(self) -> torch.device:
