@@ -25,6 +25,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.flex_attention import flex_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from .thrift import offer
+
 BLOCK = 128  # positions of a block of FlexAttention
 WAYS = {"cpu": ("segments", "dense"), "cuda": ("flex", "dense")}  # of a device, best first
 PREFIX = "branches_"  # of the names that transformers knows our ways by
@@ -133,7 +135,7 @@ def segments(branches: Tensor) -> Segments:
 
 
 def _attend_segments(query: Tensor, key: Tensor, value: Tensor, branches: Tensor, options: dict):
-    """Return the attention's output, (R, H, T, D), piece by piece."""
+    """Return the attention's output, (R, T, H, D), piece by piece."""
     rows, length = len(query), query.shape[2]
     plan: Segments = _kept(branches, "segments", lambda: segments(branches))
     flat = [_in_one_row(tensor).split(plan.pieces, dim=2) for tensor in (query, key, value)]
@@ -148,10 +150,20 @@ def _attend_segments(query: Tensor, key: Tensor, value: Tensor, branches: Tensor
             outputs[piece] = part
         for piece in responses[1:]:
             k, v = (torch.cat([part[prompt], part[piece]], 2) for part in (keys, values))
-            outputs[piece] = _causal(queries[piece], k, v, plan.pieces[prompt], options)
+            query = queries[piece].contiguous()  # a part would keep the whole for the backward pass
+            outputs[piece] = _causal(query, k, v, plan.pieces[prompt], options)
 
-    output = torch.cat(outputs, 2)
-    return output if rows == 1 else output.unflatten(2, (rows, length))[0].transpose(0, 1)
+    parts = [part.detach() for part in outputs]
+    output = _joined(outputs, rows, length)
+    offer(output, lambda: _joined(parts, rows, length))
+    return output
+
+
+def _joined(parts: list[Tensor], rows: int, length: int) -> Tensor:
+    """Return the outputs of all pieces as they are handed on, (R, T, H, D)."""
+    output = torch.cat(parts, 2)
+    output = output if rows == 1 else output.unflatten(2, (rows, length))[0].transpose(0, 1)
+    return output.transpose(1, 2).contiguous()
 
 
 def _in_one_row(tensor: Tensor) -> Tensor:
@@ -242,7 +254,7 @@ def attend(
 
     options = {"softcap": softcap, "scale": scaling, "dropout": dropout, "window": sliding_window}
     if attention_mask is None or not _is_branches(attention_mask):  # padded rows
-        output = _attend(query, key, value, attention_mask, options)
+        output = _attend(query, key, value, attention_mask, options).transpose(1, 2).contiguous()
     elif way == "flex":
         name = f"blocks {sliding_window}"
         blocks = _kept(attention_mask, name, lambda: block_mask(attention_mask, sliding_window))
@@ -251,7 +263,7 @@ def attend(
     else:
         output = _attend_segments(query, key, value, attention_mask, options)
 
-    return output.transpose(1, 2).contiguous(), None
+    return output, None
 
 
 def _is_branches(mask: Tensor) -> bool:

@@ -84,14 +84,15 @@ class _TokenLogProbs(torch.autograd.Function):
                 picked = logits.gather(-1, column.unsqueeze(-1))[:, 0]
                 chosen[block] += picked.where(inside, 0)
 
-        ctx.save_for_backward(rows, weight, bias, targets, normaliser, *kept)
-        ctx.shape = shape
+        ctx.save_for_backward(rows, weight, bias, targets, normaliser)
+        ctx.shape, ctx.kept = shape, kept
         return chosen - normaliser
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor):
-        rows, weight, bias, targets, normaliser, *kept = ctx.saved_tensors
+        rows, weight, bias, targets, normaliser = ctx.saved_tensors
+        kept, ctx.kept = ctx.kept, []  # freed as they are used; of a retained graph computed again
         of_rows, of_weight, of_bias = ctx.needs_input_grad[:3]
         with torch.autocast(rows.device.type, enabled=False):
             operands = _Operands(rows, weight, bias, ctx.shape)
@@ -103,7 +104,7 @@ class _TokenLogProbs(torch.autograd.Function):
                 total = None
                 for block, _, logits in operands.tiles(words, kept):
                     step = gradient[block].unsqueeze(-1)
-                    slope = logits - normaliser[block].unsqueeze(-1)  # kept logits stay as they are
+                    slope = logits - normaliser[block].unsqueeze(-1)
                     slope.exp_().mul_(-step)
                     inside, column = _columns(targets[block], words)
                     slope.scatter_add_(-1, column.unsqueeze(-1), step * inside.unsqueeze(-1))

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from torch import Tensor, nn
+
+from ..loss.head import config_of
 
 OFTEN = 2**26  # bytes of gradients between two returns, each of which costs a walk over the heap
 
@@ -36,9 +39,9 @@ def keep_freed() -> None:
 
 
 def is_long(positions: int, config: Any) -> bool:
-    """Return whether a pass over so many positions keeps more for its backward pass than the gradients take.
+    """Return whether a pass over so many positions makes more for its backward pass than the gradients take.
 
-    A layer has 12 weights for each pair of hidden units, and keeps about 30 numbers for each position and hidden unit.
+    A layer has 12 weights for each pair of hidden units, and makes about 30 numbers for each position and hidden unit.
     """
     return 30 * positions > 12 * config.get_text_config().hidden_size
 
@@ -50,12 +53,44 @@ def give_back() -> None:
         trim(0)
 
 
-def manage(model: nn.Module, release_gradients: bool) -> None:
-    """Give freed memory back as gradients are released, or keep it for the next step, of weights on a CPU."""
-    if release_gradients:  # else the backward pass frees little, and a return costs time
-        give_back_in_backward(model)
-    elif next(model.parameters()).device.type == "cpu":
-        keep_freed()
+class Heap:
+    """Give freed memory back as gradients are released, or keep it for the next step, of weights on a CPU.
+
+    A long pass gives it back before its backward pass, when memory is at its peak, and once more at the middle weight:
+    forward where gradients are released, else backward.
+    """
+
+    def __init__(self, model: nn.Module, release_gradients: bool) -> None:
+        self.release_gradients, self._asked, self._long = release_gradients, False, False
+        trained = [(module, weight) for module in model.modules() for weight in _trained(module)]
+        module, weight = trained[len(trained) // 2]
+        self._on_cpu = weight.device.type == "cpu"
+
+        if release_gradients:  # else the backward pass frees little, and a return costs time
+            give_back_in_backward(model)
+            module.register_forward_pre_hook(self._give_back)
+        elif self._on_cpu:
+            keep_freed()
+            weight.register_post_accumulate_grad_hook(self._give_back)
+
+    def begin(self, tokens: Tensor, model: Any) -> None:
+        """Prepare for the forward pass of a model over so many tokens."""
+        self._long = self._asked = self._on_cpu and is_long(tokens.numel(), config_of(model))
+
+    def turn(self, first: bool) -> None:
+        """Prepare for the backward pass, the first one or another."""
+        if self._long or (self._on_cpu and (first or self.release_gradients)):
+            give_back()
+
+    def _give_back(self, *_: Any) -> None:
+        if self._asked:
+            self._asked = False
+            give_back()
+
+
+def _trained(module: nn.Module) -> Iterator[nn.Parameter]:
+    """Yield a module's own weights that are trained."""
+    return (weight for weight in module.parameters(recurse=False) if weight.requires_grad)
 
 
 def give_back_in_backward(model: nn.Module) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -26,7 +26,8 @@ from ..data.tokens import TokenizedExample
 from ..loss.attention import segments, use_way
 from ..loss.head import TILE, WORDS
 from ..loss.logprobs import log_probs_from_head, sum_responses
-from .recompute import KEPT_OPERATIONS, logits_kept
+from ..loss.thrift import Thrift, pack, unpack
+from .recompute import KEPT_OPERATIONS, is_thrifty, logits_kept
 
 BLOCK_STATE = 1 + 4 / 256  # bytes of a number in 8 bits, with the scale of its block
 TILES = 3  # that the head holds at once
@@ -98,7 +99,9 @@ class Pass:
     around: int
 
 
-def activations(config: Any, setting: Setting, tokens: int, responses: int = 2) -> Pass:
+def activations(
+    config: Any, setting: Setting, tokens: int, responses: int = 2, device: str = "cuda"
+) -> Pass:
     """Return the bytes that a pass of so many tokens keeps for its backward pass.
 
     Args:
@@ -106,10 +109,11 @@ def activations(config: Any, setting: Setting, tokens: int, responses: int = 2) 
         setting: its weights' precision and that of its arithmetic.
         tokens: of the pass, in shared rows: a third prompts, the remaining ones responses.
         responses: of an example.
+        device: on a CPU cheap results are left out.
     """
     dtype = torch.bfloat16 if setting.weights == "bf16" else torch.float32
     text = config.to_json_string(use_diff=False)
-    counts = tokens, responses, logits_kept(setting)
+    counts = tokens, responses, logits_kept(setting), is_thrifty(setting, device)
     kept = [_kept(Hidden(text, config), depth, dtype, setting.bf16, *counts) for depth in (1, 2)]
     layer = kept[1].saved - kept[0].saved
     products = kept[1].products - kept[0].products
@@ -156,6 +160,7 @@ def _kept(
     tokens: int,
     responses: int,
     logits: int,
+    thrifty: bool,
 ) -> Kept:
     """Return the bytes of the tensors that a forward pass of so many layers saves, without the weights."""
     batch = _batch(tokens, responses)
@@ -170,20 +175,24 @@ def _kept(
         inputs["branches"].made = {"segments": plan}  # type: ignore  # read from numbers, which a fake has not
         saved: dict[int, int] = {}
 
-        def pack(tensor: Tensor) -> Tensor:
-            saved[_storage(tensor)] = tensor.untyped_storage().nbytes()
-            return tensor
+        def count(tensor: Tensor) -> Any:
+            kept = pack(tensor)
+            if kept is tensor:
+                saved[_storage(tensor)] = tensor.untyped_storage().nbytes()
+            return kept
 
-        hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+        hooks = torch.autograd.graph.saved_tensors_hooks(count, unpack)
         products = Products()
-        with hooks, products, torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        saving = Thrift(model, checked=True).applied() if thrifty else nullcontext()
+        with saving, hooks, products, torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             log_probs = log_probs_from_head(model, inputs, logits)
             keep = sum_responses(log_probs, inputs["lengths"])
 
         del keep
 
     whole = sum(size for storage, size in saved.items() if storage not in own)
-    return Kept(whole, products.bytes)
+    of_head = 4 * len(batch["targets"]) * model.get_output_embeddings().weight.shape[0]
+    return Kept(whole + (of_head if of_head <= 4 * logits else 0), products.bytes)
 
 
 @contextmanager
@@ -242,9 +251,9 @@ def parts(
     """
     sizes, width = sizes_of(config), weight_bytes(setting)
     share = 1 / setting.gpus
-    one = activations(config, setting, tokens, responses)
+    one = activations(config, setting, tokens, responses, device)
     layer, kept = one.layer, sizes.layers * one.layer + one.around
-    if setting.gradient_checkpointing or setting.selective_checkpointing:
+    if not logits_kept(setting) and not is_thrifty(setting, device):
         computed = 2 if setting.bf16 or setting.weights == "bf16" else 4
         of_layer = tokens * sizes.width * computed  # its input
         if not setting.gradient_checkpointing:

@@ -30,7 +30,7 @@ from . import heap, precision
 from .arguments import PreferenceArguments
 from .bounded import BoundedTrainer
 from .layouts import beginning, choose_layout, ways_for
-from .recompute import logits_kept, recompute_between_products
+from .recompute import logits_kept, save_activations
 from .reference import Reference, with_reference
 from .runlog import say
 from .sharding import reshard, sharded
@@ -73,9 +73,9 @@ class PreferenceTrainer(BoundedTrainer):
             optimizer_cls_and_kwargs=precision.optimizer(args),
         )
 
-        if args.selective_checkpointing and not args.gradient_checkpointing:
-            recompute_between_products(model)
-        heap.manage(model, args.release_gradients)
+        shared = self.is_fsdp_enabled or self.is_deepspeed_enabled
+        self.thrift = save_activations(model, args, shared)
+        self.heap = heap.Heap(model, args.release_gradients)
 
         self.label_names = ["targets"]  # in every batch, so evaluation goes through compute_loss
         self.model_accepts_loss_kwargs = False  # they are ours
@@ -147,8 +147,11 @@ class PreferenceTrainer(BoundedTrainer):
         if reference is None and not self.objective.reference_free:
             reference = self.reference.log_probs(model, inputs, self.log_probs)
 
+        if model.training:
+            self.heap.begin(inputs["input_ids"], model)
         reading = model.training and self._reads_gradients()
-        with self._head_gradients.watching(model, step) if reading else nullcontext():
+        watched = self._head_gradients.watching(model, step) if reading else nullcontext()
+        with watched, self.thrift.applied():
             log_probs = sum_responses(self.log_probs(model, inputs), lengths)
 
         log_ratios = self.objective.log_ratios(log_probs, reference, lengths)
@@ -173,10 +176,8 @@ class PreferenceTrainer(BoundedTrainer):
         self._add_to_window(objective, log_probs, log_ratios, inputs, model.training)
         if model.training and num_items_in_batch is not None:
             loss = loss * (len(negatives) * self.args.world_size / num_items_in_batch)
-        if model.training and loss.device.type == "cpu":
-            long = heap.is_long(inputs["input_ids"].numel(), self.model.config)
-            if long or step == 0 or self.args.release_gradients:
-                heap.give_back()  # before the backward pass, when memory is at its peak
+        if model.training:
+            self.heap.turn(step == 0)
 
         return (loss, {}) if return_outputs else loss
 

@@ -30,7 +30,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 from llm_adapter.loss.attention import use_way
 from llm_adapter.loss.logprobs import log_probs_from_head, sum_responses
 from llm_adapter.training.memory import Setting, _batch
-from llm_adapter.training.recompute import logits_kept, recompute_between_products
+from llm_adapter.training.recompute import logits_kept, thrift_of
 from llm_adapter.training.release import Released
 import torch._dynamo
 
@@ -48,8 +48,6 @@ imports = peak()
 model = AutoModelForCausalLM.from_config(LlamaConfig(**model)).train()
 if checkpointing:
     model.gradient_checkpointing_enable({"use_reentrant": False})
-if selective:
-    recompute_between_products(model)
 use_way([model.config], "segments")
 options = {"lr": 1e-4, "fused": True}
 if release:
@@ -57,9 +55,11 @@ if release:
 else:
     optimizer = torch.optim.AdamW(model.parameters(), **options)
 batch = _batch(tokens, 2)
-kept = logits_kept(Setting(gradient_checkpointing=checkpointing, selective_checkpointing=selective))
+setting = Setting(gradient_checkpointing=checkpointing, selective_checkpointing=selective)
+thrift = thrift_of(model, setting, "cpu")
 for _ in range(2):
-    log_probs = log_probs_from_head(model, batch, kept)
+    with thrift.applied():
+        log_probs = log_probs_from_head(model, batch, logits_kept(setting))
     sum_responses(log_probs, batch["lengths"]).mean().backward()
     optimizer.step()
     optimizer.zero_grad()

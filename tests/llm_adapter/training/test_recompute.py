@@ -9,7 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, set_seed
 
 from llm_adapter.loss import head
 from llm_adapter.training.memory import Setting, activations
-from llm_adapter.training.recompute import logits_kept, recompute_between_products
+from llm_adapter.training.recompute import logits_kept, recompute_between_products, thrift_of
 
 CONFIG = LlamaConfig(
     vocab_size=64,
@@ -54,11 +54,32 @@ def test_half_of_a_layer():
     assert 0.4 < (kept.products + 300 * 64 * 4) / kept.layer < 0.65
 
 
-def test_model_without_checkpoints(make_trainer, monkeypatch):
+def test_model_without_checkpoints(monkeypatch):
     """A model that cannot be computed again is refused by the flag's name."""
     monkeypatch.setattr(LlamaForCausalLM, "supports_gradient_checkpointing", False)
     with pytest.raises(ValueError, match="selective_checkpointing: expected false"):
-        make_trainer("--selective_checkpointing true --max_steps 1")
+        recompute_between_products(LlamaForCausalLM(CONFIG))
+
+
+@pytest.mark.parametrize(
+    ("setting", "device", "thrifty"),
+    [
+        (Setting(), "cpu", True),
+        (Setting(selective_checkpointing=True), "cpu", True),
+        (Setting(gradient_checkpointing=True), "cpu", False),
+        (Setting(), "cuda", False),
+    ],
+)
+def test_thrift_of(setting, device, thrifty):
+    """On a CPU cheap results are left out, unless whole layers are computed again."""
+    assert bool(thrift_of(LlamaForCausalLM(CONFIG), setting, device).cheap) == thrifty
+
+
+def test_thrift_without_gates():
+    """A model without known gates is recomputed between products where that is asked for."""
+    model = torch.nn.Sequential(torch.nn.LayerNorm(4), torch.nn.Linear(4, 4))
+    assert thrift_of(model, Setting(), "cpu").cheap
+    assert not thrift_of(model, Setting(selective_checkpointing=True), "cpu").cheap
 
 
 @pytest.mark.parametrize("whole", [False, True, None])

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -163,6 +164,26 @@ def test_freed_bytes(monkeypatch):
     layers(torch.ones(2, 3)).sum().backward()
 
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize(("release", "forward"), [(True, 1), (False, 0)])
+def test_middle_of_a_pass(release, forward, monkeypatch):
+    """A long pass gives memory back before its backward pass and at the middle weight."""
+    calls, config = [], LlamaConfig(hidden_size=64)
+    monkeypatch.setattr(heap, "give_back", lambda: calls.append(1))
+    monkeypatch.setattr(heap, "keep_freed", lambda: None)
+    layers = torch.nn.Sequential(*(torch.nn.Linear(3, 3) for _ in range(4)))
+    owner = heap.Heap(layers, release)
+
+    for positions, long in ((100, True), (0, False)):
+        calls.clear()
+        owner.begin(torch.zeros(positions), SimpleNamespace(config=config))
+        result = layers(torch.ones(2, 3)).sum()
+        assert len(calls) == forward * long
+        owner.turn(first=False)
+        assert len(calls) == forward * long + (long or release)
+        result.backward()
+        assert len(calls) == 2 * long + (release and not long)
 
 
 glibc = pytest.mark.skipif(
