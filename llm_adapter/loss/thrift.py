@@ -162,10 +162,10 @@ class Thrift:
         self._checked: set[nn.Module] = set(self.gated if checked else ())
 
     @contextmanager
-    def applied(self) -> Iterator[None]:
-        """Save memory in the forward passes of this context, which a backward pass will follow."""
+    def applied(self, wanted: bool = True) -> Iterator[None]:
+        """Save memory in the forward passes of this context, which a backward pass will follow, where it is wanted."""
         global _offers
-        if not self.cheap or not torch.is_grad_enabled():
+        if not (wanted and self.cheap and torch.is_grad_enabled()):
             yield
             return
 

@@ -73,9 +73,10 @@ class Heap:
             keep_freed()
             weight.register_post_accumulate_grad_hook(self._give_back)
 
-    def begin(self, tokens: Tensor, model: Any) -> None:
-        """Prepare for the forward pass of a model over so many tokens."""
+    def begin(self, tokens: Tensor, model: Any) -> bool:
+        """Prepare for the forward pass of a model over so many tokens; return whether it is a long one on a CPU."""
         self._long = self._asked = self._on_cpu and is_long(tokens.numel(), config_of(model))
+        return self._long
 
     def turn(self, first: bool) -> None:
         """Prepare for the backward pass, the first one or another."""

@@ -27,6 +27,7 @@ from ..loss.attention import segments, use_way
 from ..loss.head import TILE, WORDS
 from ..loss.logprobs import log_probs_from_head, sum_responses
 from ..loss.thrift import Thrift, pack, unpack
+from .heap import is_long
 from .recompute import KEPT_OPERATIONS, is_thrifty, logits_kept
 
 BLOCK_STATE = 1 + 4 / 256  # bytes of a number in 8 bits, with the scale of its block
@@ -109,11 +110,12 @@ def activations(
         setting: its weights' precision and that of its arithmetic.
         tokens: of the pass, in shared rows: a third prompts, the remaining ones responses.
         responses: of an example.
-        device: on a CPU cheap results are left out.
+        device: on a CPU a long pass leaves cheap results out.
     """
     dtype = torch.bfloat16 if setting.weights == "bf16" else torch.float32
     text = config.to_json_string(use_diff=False)
-    counts = tokens, responses, logits_kept(setting), is_thrifty(setting, device)
+    thrifty = is_thrifty(setting, device, is_long(tokens, config))
+    counts = tokens, responses, logits_kept(setting), thrifty
     kept = [_kept(Hidden(text, config), depth, dtype, setting.bf16, *counts) for depth in (1, 2)]
     layer = kept[1].saved - kept[0].saved
     products = kept[1].products - kept[0].products
@@ -253,7 +255,8 @@ def parts(
     share = 1 / setting.gpus
     one = activations(config, setting, tokens, responses, device)
     layer, kept = one.layer, sizes.layers * one.layer + one.around
-    if not logits_kept(setting) and not is_thrifty(setting, device):
+    thrifty = is_thrifty(setting, device, is_long(tokens, config))
+    if not logits_kept(setting) and not thrifty:
         computed = 2 if setting.bf16 or setting.weights == "bf16" else 4
         of_layer = tokens * sizes.width * computed  # its input
         if not setting.gradient_checkpointing:

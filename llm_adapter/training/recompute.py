@@ -49,9 +49,10 @@ def logits_kept(setting: Recomputed) -> int:
     return 0 if again else head.KEPT_LOGITS
 
 
-def is_thrifty(setting: Recomputed, device: str) -> bool:
-    """Return whether a pass leaves out cheap results: on a CPU, unless whole layers are computed again."""
-    return device == "cpu" and not setting.gradient_checkpointing
+def is_thrifty(setting: Recomputed, device: str, long: bool) -> bool:
+    """Return whether a pass leaves out cheap results: a long one, on a CPU, unless whole layers are computed again."""
+    wanted = long or setting.selective_checkpointing
+    return device == "cpu" and wanted and not setting.gradient_checkpointing
 
 
 def thrift_of(model: nn.Module, setting: Recomputed, device: str) -> Thrift:
@@ -61,7 +62,7 @@ def thrift_of(model: nn.Module, setting: Recomputed, device: str) -> Thrift:
     """
     thrift = Thrift(model)
     known = thrift.gated or not setting.selective_checkpointing
-    return thrift if known and is_thrifty(setting, device) else Thrift(nn.Module())
+    return thrift if known and is_thrifty(setting, device, long=True) else Thrift(nn.Module())
 
 
 def save_activations(model: Any, args: Any, shared: bool) -> Thrift:

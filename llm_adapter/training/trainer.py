@@ -147,11 +147,10 @@ class PreferenceTrainer(BoundedTrainer):
         if reference is None and not self.objective.reference_free:
             reference = self.reference.log_probs(model, inputs, self.log_probs)
 
-        if model.training:
-            self.heap.begin(inputs["input_ids"], model)
+        long = model.training and self.heap.begin(inputs["input_ids"], model)
         reading = model.training and self._reads_gradients()
         watched = self._head_gradients.watching(model, step) if reading else nullcontext()
-        with watched, self.thrift.applied():
+        with watched, self.thrift.applied(long or self.args.selective_checkpointing):
             log_probs = sum_responses(self.log_probs(model, inputs), lengths)
 
         log_ratios = self.objective.log_ratios(log_probs, reference, lengths)
