@@ -17,7 +17,6 @@ from typing import Any
 import torch
 import transformers
 from accelerate.utils import patch_environment
-from safetensors import safe_open
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -182,26 +181,22 @@ def _merged(name: str, options: Mapping[str, Any]) -> CausalLM:
 
     peft = _peft()
     model = load_model(base, **options)
-    weights = set(model.state_dict())
     try:
         adapted = peft.PeftModel.from_pretrained(model, name)
-        with safe_open(Path(name) / ADAPTER_WEIGHTS, "pt") as file:
-            saved = set(file.keys())
+        merges = hasattr(adapted, "merge_and_unload")
+        report = adapted.load_adapter(name, "default") if merges else None  # again: for its report
     except Exception as error:  # sizes, types and names that peft does not take
         raise ValueError(
             f"model: expected an adapter of {base}, got {name} ({_text(error)}); train it again, "
             "or correct its base model"
         ) from error
 
-    if not hasattr(adapted, "merge_and_unload"):
+    if report is None:
         raise ValueError(
             f"model: expected an adapter that merges into its base model, such as LoRA, got {kind} "
             f"in {name}"
         )
-
-    wanted = set(peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
-    whole = {f"base_model.model.{key}" for key in weights}  # saved beside the adapters
-    if strangers := (wanted - saved) | (saved - wanted - whole):
+    if strangers := [*report.missing_keys, *report.unexpected_keys]:
         raise ValueError(
             f"model: expected in {name} the adapters of {base} that its {ADAPTER} names, got others: "
             f"{_first(strangers)}"
