@@ -6,16 +6,17 @@ Weights come from safetensors or GGUF, never from a pickle. The code of a model 
 from __future__ import annotations
 
 import json
-import struct
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
 import transformers
 from accelerate.utils import patch_environment
-from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -24,15 +25,19 @@ from transformers import (
     ByT5Tokenizer,
     LlamaConfig,
     LlamaForCausalLM,
+    PreTrainedConfig,
     modeling_gguf_pytorch_utils,
 )
 from transformers.utils import logging
 
-from .arguments.names import ADAPTER, BUILTIN, check_model_name
+from .arguments.command import complain
+from .arguments.names import ADAPTER, ADAPTER_WEIGHTS, BUILTIN, check_model_name
 
 CausalLM = Any
 """A causal LM of transformers, with peft's adapters or without; no class of theirs has both `config` and `generate`."""
 
+
+RATES = ("drop", "jitter")  # parts of the names of what is random in training
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
@@ -84,8 +89,8 @@ def load_model(
     built-in one, a GGUF file, an adapter's, or one that `can_be_sent` excludes.
 
     Raises:
-        ValueError: the name is no path and the hub does not have it; the weights are damaged or pickled; an adapter
-            needs peft, which is not installed.
+        ValueError: the name is no path and the hub does not have it; the weights are damaged or pickled, or are not
+            those that the config asks for; an adapter does not fit its base model, or needs peft, which is not there.
     """
     options = {
         "dtype": dtype,
@@ -96,9 +101,7 @@ def load_model(
     if name == BUILTIN:
         return cast_parameters(_builtin(attn_implementation), dtype)
     if (Path(name) / ADAPTER).is_file():
-        config = json.loads((Path(name) / ADAPTER).read_text(encoding="utf-8"))
-        base = load_model(config["base_model_name_or_path"], **options)
-        return _peft().PeftModel.from_pretrained(base, name).merge_and_unload()
+        return _merged(name, options)
 
     if received and not Path(name).is_file():
         model = _load(AutoModelForCausalLM, name, **options, device_map="meta")
@@ -107,7 +110,105 @@ def load_model(
 
     # or transformers leaves out what other processes would send
     with patch_environment(fsdp_cpu_ram_efficient_loading="false"):
-        return _load(AutoModelForCausalLM, name, **options)
+        model, report = _load(
+            AutoModelForCausalLM,
+            name,
+            **options,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
+        )
+
+    _check_weights(name, model, report)
+    return model
+
+
+def _check_weights(name: str, model: CausalLM, report: Mapping[str, Any]) -> None:
+    """Refuse weights that are missing, of another size or of layers that the config does not count; name the others."""
+    advice = "take a complete checkpoint of a causal LM, or correct its config.json"
+    if missing := report["missing_keys"]:
+        raise ValueError(
+            f"model: expected all weights in {name}, got none for {_first(missing)}; {advice}"
+        )
+
+    if mismatched := sorted(report["mismatched_keys"]):
+        key, saved, wanted = mismatched[0]
+        raise ValueError(
+            f"model: expected weights of the sizes in the config.json of {name}, got "
+            f"{tuple(saved)} instead of {tuple(wanted)} for {key} ({len(mismatched)} in all); "
+            f"{advice}"
+        )
+
+    unexpected = report["unexpected_keys"]
+    kinds = {_without_numbers(key) for key in model.state_dict()}
+    if layers := [key for key in unexpected if _without_numbers(key) in kinds]:
+        raise ValueError(
+            f"model: expected as many layers as the config.json of {name} counts, got more: "
+            f"{_first(layers)}; {advice}"
+        )
+    if unexpected:
+        line = f"{name} has weights that the model does not use: {_first(unexpected)}"
+        complain("model", line, "warning")
+
+
+def _without_numbers(key: str) -> str:
+    """Return the name of a weight without the number of its layer."""
+    return re.sub(r"\b\d+\b", "N", key)
+
+
+def _first(keys: Sequence[str] | set[str], count: int = 3) -> str:
+    """Return the first names of weights, and how many there are."""
+    names = ", ".join(sorted(keys)[:count])
+    return names if len(keys) <= count else f"{names}, … ({len(keys)} in all)"
+
+
+def _merged(name: str, options: Mapping[str, Any]) -> CausalLM:
+    """Return the base model of a folder's adapter, with the adapter merged and all weights free to train."""
+    try:
+        config = json.loads((Path(name) / ADAPTER).read_text(encoding="utf-8"))
+        base, kind = config["base_model_name_or_path"], config["peft_type"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"model: expected an {ADAPTER} as peft writes it, got {name} ({_text(error)})"
+        ) from error
+
+    if not isinstance(base, str):
+        raise ValueError(
+            f"model: expected a base model in {Path(name) / ADAPTER}, got {json.dumps(base)}; "
+            "write its folder or hub name there, as base_model_name_or_path"
+        )
+    if not (Path(name) / ADAPTER_WEIGHTS).is_file():
+        raise ValueError(f"model: expected {ADAPTER_WEIGHTS} in {name}, got none")
+
+    peft = _peft()
+    model = load_model(base, **options)
+    try:
+        adapted = peft.PeftModel.from_pretrained(model, name)
+        merges = hasattr(adapted, "merge_and_unload")
+        report = adapted.load_adapter(name, "default") if merges else None  # again: for its report
+    except Exception as error:  # sizes, types and names that peft does not take
+        raise ValueError(
+            f"model: expected an adapter of {base}, got {name} ({_text(error)}); train it again, "
+            "or correct its base model"
+        ) from error
+
+    if report is None:
+        raise ValueError(
+            f"model: expected an adapter that merges into its base model, such as LoRA, got {kind} "
+            f"in {name}"
+        )
+    if strangers := [*report.missing_keys, *report.unexpected_keys]:
+        raise ValueError(
+            f"model: expected in {name} the adapters of {base} that its {ADAPTER} names, got others: "
+            f"{_first(strangers)}"
+        )
+
+    return adapted.merge_and_unload().requires_grad_(True)  # peft had frozen them
+
+
+def _text(error: BaseException) -> str:
+    """Return an error on one line, with its kind where the text alone says little."""
+    text = shorten(str(error), 1000, placeholder=" …")  # and joins the lines
+    return text if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {text}"
 
 
 def can_be_sent(model: CausalLM) -> bool:
@@ -173,13 +274,25 @@ def _peft():
 
 
 def disable_dropout(model: nn.Module) -> None:
-    """Set every dropout rate of the model to 0, so that equal weights give equal log-probabilities."""
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-        for name in ("attention_dropout", "dropout", "activation_dropout"):
-            if isinstance(getattr(module, name, None), float):
-                setattr(module, name, 0.0)
+    """Set every rate of dropout, of dropped layers and of jitter to 0, in the modules and in their configs.
+
+    Equal weights then give equal log-probabilities. A rate is a float whose name has one of `RATES` in it, or the `p`
+    of a module of such a name. Some models read their config at each pass; it is saved with these rates.
+    """
+    modules = list(model.modules())
+    configs = [module.config for module in modules if hasattr(module, "config")]
+    for owner in (*modules, *configs):
+        if not isinstance(owner, nn.Module | PreTrainedConfig):
+            continue
+
+        names = [name for name, value in vars(owner).items() if isinstance(value, float)]
+        for name in names:
+            if _is_rate(name) or (name == "p" and _is_rate(type(owner).__name__)):
+                setattr(owner, name, 0.0)
+
+
+def _is_rate(name: str) -> bool:
+    return any(part in name.lower() for part in RATES)
 
 
 def cast_parameters(model: nn.Module, dtype: torch.dtype) -> nn.Module:
@@ -224,10 +337,16 @@ def _load(auto, name: str, **options):
     try:
         with gguf_read_once() if path.is_file() else nullcontext():
             return auto.from_pretrained(str(path.parent) if path.is_file() else name, **options)
-    except (OSError, ValueError, SafetensorError, struct.error) as error:  # the last: damaged GGUF
-        reason = " ".join(str(error).split())
+    except ImportError as error:
+        package = f" (pip install {error.name.split('.')[0]})" if error.name else ""
         raise ValueError(
-            f"model: expected {BUILTIN!r}, a path or a reachable hub name, got {name} ({reason})"
+            f"model: expected the packages that {name} needs, got: {_text(error)}{package}"
+        ) from error
+    except Exception as error:  # a config that does not fit, damaged files, a model's own code
+        hint = "; check its config.json and its other files" if path.is_dir() else ""
+        raise ValueError(
+            f"model: expected {BUILTIN!r}, a path or a reachable hub name, got {name} "
+            f"({_text(error)}){hint}"
         ) from error
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 BUILTIN = "builtin"
 ADAPTER = "adapter_config.json"  # a folder with it holds a LoRA adapter, as peft writes it
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 LOADED = (  # what a folder is loaded from as a model, as a save writes it: config, weights, adapter, tokenizer
     "config.json",
     "generation_config.json",
@@ -16,7 +17,7 @@ LOADED = (  # what a folder is loaded from as a model, as a save writes it: conf
     "model.safetensors.index.json",
     "model-*-of-*.safetensors",
     ADAPTER,
-    "adapter_model.safetensors",
+    ADAPTER_WEIGHTS,
     "tokenizer.json",
     "tokenizer.model",
     "tokenizer_config.json",

@@ -317,13 +317,21 @@ def replaced_head(
     assert isinstance(head, nn.Linear)  # as `choose_log_probs` looked
     shape, switches = logit_shape(model)
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in switches]
-    head.forward = lambda input: forward(head, input, shape)
 
     try:
-        for owner, name, neutral in switches:
-            setattr(owner, name, neutral)
+        head.forward = lambda input: forward(head, input, shape)
+        for switch in switches:
+            _set(*switch)
         yield
     finally:
         del head.forward
-        for owner, name, value in before:
-            setattr(owner, name, value)
+        for setting in before:
+            _set(*setting)
+
+
+def _set(owner: Any, name: str, value: float | None) -> None:
+    """Set a field, past the checks of a config that takes numbers alone."""
+    if name in vars(owner):
+        vars(owner)[name] = value
+    else:
+        setattr(owner, name, value)

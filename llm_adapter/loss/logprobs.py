@@ -9,17 +9,21 @@ changes its logits in a way that `head` does not know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from . import probes
 from .attention import as_mask
 from .head import KEPT_LOGITS, Shape, config_of, output_head, replaced_head, token_log_probs
 
+LARGE = 100.0  # logits at which a cap shows
 CHUNK = 2**26  # of the model's own logits, read at a time: 256 MiB in float32
 
 Batch = Mapping[str, Tensor]
@@ -72,25 +76,64 @@ def split_rows(values: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def choose_log_probs(model: nn.Module, batch: Batch, kept: int = KEPT_LOGITS) -> LogProbs:
-    """Return `log_probs_from_head` if it agrees with the model's logits on a batch, else `log_probs_from_logits`."""
-    if not isinstance(output_head(model), nn.Linear):
-        return log_probs_from_logits
+    """Return `log_probs_from_head` if it agrees with the model's logits on a row, else `log_probs_from_logits`.
 
-    was_training = model.training
+    Raises:
+        ValueError: the model does not read the row, or its tokens see later ones.
+    """
+    was_training, row = model.training, probes.short_row(batch)
     model.eval()
     try:
-        head, logits = log_probs_from_head(model, batch), log_probs_from_logits(model, batch)
-    except (RuntimeError, TypeError):
-        # The model changes its logits in a way that `head` does not know
-        return log_probs_from_logits
+        probes.refuse_lookahead(model, row)
+        agrees = isinstance(output_head(model), nn.Linear) and _head_agrees(model, row)
     finally:
         model.train(was_training)
 
-    # bf16 logits carry 8 bits; scaled or capped ones are off by far more than this
-    agree = torch.allclose(head, logits, rtol=0.02, atol=0.02)
-    if not agree:
+    if not agrees:
         return log_probs_from_logits
     return log_probs_from_head if kept == KEPT_LOGITS else partial(log_probs_from_head, kept=kept)
+
+
+def _head_agrees(model: nn.Module, row: Tensor) -> bool:
+    """Return whether `head` computes the model's logits of a row of tokens.
+
+    They are compared as they are, and with the head's input enlarged: a cap leaves small logits almost as they are. The
+    words compared are the least likely ones, which a cap moves most.
+    """
+    length = row.shape[1]
+    sources = torch.arange(length, device=row.device)
+    batch = {"input_ids": row, "attention_mask": torch.ones_like(row), "sources": sources}
+
+    try:
+        logits = response_logits(model, batch)
+        batch["targets"] = logits.argmin(-1)
+        largest = max(logits.abs().max().item(), 1 / LARGE)
+
+        for factor in (1.0, LARGE / largest):
+            with _enlarged(output_head(model), factor):
+                measured = log_probs_from_head(model, batch)
+                expected = log_probs_from_logits(model, batch)
+            # bf16 logits carry 8 bits; scaled or capped ones are off by far more than this
+            if measured.shape != expected.shape:
+                return False
+            if not torch.allclose(measured, expected, rtol=0.02, atol=0.02):
+                return False
+    except (
+        Exception
+    ):  # a model's own code, which changes its logits in a way that `head` does not know
+        return False
+
+    return True
+
+
+@contextmanager
+def _enlarged(head: Any, factor: float) -> Iterator[None]:
+    """Let the output head see its input times a factor."""
+    hook = head.register_forward_pre_hook(lambda module, inputs: (inputs[0] * factor, *inputs[1:]))
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _logits(model: nn.Module, batch: Batch) -> Tensor:

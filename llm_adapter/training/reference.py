@@ -34,7 +34,7 @@ from ..models import CausalLM
 from .passes import passes
 from .sharding import of_first_process, sharded
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when the same model and tokens give other log-probabilities: older files are then ignored."""
 
 LogProbs = Callable[[Sequence[TokenizedExample]], tuple[Tensor, Tensor]]

@@ -15,13 +15,16 @@ from mi_estimators.display import versions, write_json
 from ..arguments.command import complain
 from ..arguments.names import ADAPTER
 from ..arguments.training import COMMAND
+from ..data.collate import collate
 from ..data.load import Data, check_fit, load_data
 from ..data.sources import PAIRS
 from ..data.tokens import TokenizedExample
+from ..loss.probes import refuse_random, short_row
 from ..models import disable_dropout, gguf_read_once, load_model, load_tokenizer, with_lora
 from . import precision
 from .arguments import PreferenceArguments
 from .completions import complete, write_completions
+from .layouts import beginning
 from .rehearsal import rehearse
 from .resume import compare, settings_of
 from .runlog import Bar, Table, headline, summary
@@ -221,6 +224,9 @@ def make_trainer(
     trainer = PreferenceTrainer(
         model, args, data.examples, eval_data and eval_data.examples, tokenizer
     )
+    if args.disable_dropout:
+        row = short_row(collate([beginning(data.examples[0])]))
+        refuse_random(trainer.model, row.to(args.device))
     trainer.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
 
     for callback in (Table,) if args.disable_tqdm else (Bar, Table):
