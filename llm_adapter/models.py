@@ -28,6 +28,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from .arguments.command import complain
 from .arguments.names import ADAPTER, BUILTIN, check_model_name
 
 CausalLM = Any
@@ -44,6 +45,8 @@ CHATML = (
 def load_tokenizer(name: str, trust_remote_code: bool = False, chat_template: str | None = None):
     """Return the tokenizer of the named model; that of the built-in model reads bytes and needs no file.
 
+    One that draws its tokens at random (BPE dropout, samples of Unigram) is set to give the same ones each time.
+
     Raises:
         ValueError: no such tokenizer; a `chat_template` that is no file, no name of the tokenizer's own and not chatml.
     """
@@ -51,6 +54,14 @@ def load_tokenizer(name: str, trust_remote_code: bool = False, chat_template: st
     tokenizer: Any = ByT5Tokenizer() if name == BUILTIN else _load(AutoTokenizer, name, **code)
     if chat_template:
         tokenizer.chat_template = _template(chat_template, tokenizer.chat_template)
+
+    words = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
+    for field in ("dropout", "alpha"):  # of BPE, of Unigram
+        if value := getattr(words, field, None):
+            setattr(words, field, None)
+            line = f"{field} {value:g} is switched off: with it a text has other tokens each time"
+            complain("tokenizer", line, "warning")
+
     return tokenizer
 
 
