@@ -45,7 +45,7 @@ CHATML = (
 def load_tokenizer(name: str, trust_remote_code: bool = False, chat_template: str | None = None):
     """Return the tokenizer of the named model; that of the built-in model reads bytes and needs no file.
 
-    One that draws its tokens at random (BPE dropout, samples of Unigram) is set to give the same ones each time.
+    BPE dropout, which draws the tokens of a text at random, is switched off.
 
     Raises:
         ValueError: no such tokenizer; a `chat_template` that is no file, no name of the tokenizer's own and not chatml.
@@ -55,12 +55,11 @@ def load_tokenizer(name: str, trust_remote_code: bool = False, chat_template: st
     if chat_template:
         tokenizer.chat_template = _template(chat_template, tokenizer.chat_template)
 
-    words = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
-    for field in ("dropout", "alpha"):  # of BPE, of Unigram
-        if value := getattr(words, field, None):
-            setattr(words, field, None)
-            line = f"{field} {value:g} is switched off: with it a text has other tokens each time"
-            complain("tokenizer", line, "warning")
+    pairs = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
+    if dropout := getattr(pairs, "dropout", None):
+        pairs.dropout = None
+        line = f"BPE dropout {dropout:g} is switched off: with it a text has other tokens each time"
+        complain("tokenizer", line, "warning")
 
     return tokenizer
 

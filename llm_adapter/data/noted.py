@@ -58,8 +58,8 @@ def _margins(others: dict[str, object]) -> list[float]:
         if unused(key) and side in key
         if (numbers := _scores(value))
     }
-    if len(scores) == 2:
-        return [good - bad for good in scores["chosen"] for bad in scores["rejected"]]
+    if len(scores) == 2 and len(scores["chosen"]) == 1:
+        return [scores["chosen"][0] - score for score in scores["rejected"]]
     return _scores(others.get("margin"))
 
 

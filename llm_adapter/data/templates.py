@@ -13,6 +13,7 @@ from .rows import check_response
 
 Form = Callable[[dict], dict]
 FIELDS = {"role", "content", "tool_calls"}  # of a message: what is read or refused
+TOOLS = {"tool", "function", "ipython"}  # roles whose JSON a template may write anew
 OURS = {"add_generation_prompt", "continue_final_message", "messages", "tokenize", "tools"}
 """Arguments of a template that decide where a prompt ends: they are set here."""
 
@@ -114,7 +115,7 @@ def render(
     write = partial(write_as, _form(write_as, asked, answers))
     once = partial(_once, write, tokenizer)
     opened = write(asked, add_generation_prompt=True)
-    head = _begun(write, asked, last) or opened + last["content"] if last else opened
+    head = _begun(write, asked, last, opened) if last else opened
     texts = [once(asked, answer) for answer in answers]
     notes = [
         *_losses(write, asked, answers, texts),
@@ -141,11 +142,11 @@ def _continued(last: dict, answer: list[dict]) -> list[dict]:
     return [{**last, **first, "content": last["content"] + first["content"]}, *others]
 
 
-def _begun(write, asked: list[dict], last: dict) -> str:
-    """Return the text up to the end of what the assistant has begun, or nothing where the template changes it."""
+def _begun(write, asked: list[dict], last: dict, opened: str) -> str:
+    """Return the text up to the end of what the assistant has begun; a mark shows where that is."""
     mark = "zq0qz"
-    head, found, _ = write([*asked, last | {"content": last["content"] + mark}]).partition(mark)
-    return head if found else ""
+    text = write([*asked, last | {"content": last["content"] + mark}])
+    return text.partition(mark)[0] if mark in text else opened + last["content"]
 
 
 def _unread(once, asked: list[dict], answers: list[list[dict]], texts: list[str]) -> list[str]:
@@ -256,7 +257,7 @@ def _losses(write, asked: list, answers: list[list], texts: list[str]) -> Iterat
             "(--chat_template takes another one)",
         )
 
-    kept = [_spoken(turn) for turn in asked if turn["role"] != "tool"]  # JSON may be written anew
+    kept = [_text_of(turn) for turn in asked if turn["role"] not in TOOLS]
     if any(place < len(asked) for place, _ in lost) or any(
         part not in text for part in kept for text in texts
     ):
@@ -274,7 +275,7 @@ def _losses(write, asked: list, answers: list[list], texts: list[str]) -> Iterat
         yield "rewritten"
 
 
-def _spoken(turn: dict) -> str:
+def _text_of(turn: dict) -> str:
     """Return the text of an earlier turn; its thoughts, which templates leave out on purpose, are no part of it."""
     content = turn["content"]
     return (content.rpartition("</think>")[2] if turn["role"] == "assistant" else content).strip()

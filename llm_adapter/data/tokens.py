@@ -223,7 +223,7 @@ def _tokens(
         render(example, tokenizer, options.template) if chat else _plain(example, tokenizer)
     )
     rows = _encode([head, *texts], tokenizer)
-    notes += lost_text([head, *texts], rows, tokenizer)
+    notes += lost_text(texts, rows[1:], tokenizer)
     open_ids, *ids = (_begun(row, chat, prefix) for row in rows)
     length = common_length([open_ids, *ids])
     if open_ids and not length:
