@@ -49,6 +49,8 @@ CHATML = (
 def load_tokenizer(name: str, trust_remote_code: bool = False, chat_template: str | None = None):
     """Return the tokenizer of the named model; that of the built-in model reads bytes and needs no file.
 
+    BPE dropout, which draws the tokens of a text at random, is switched off.
+
     Raises:
         ValueError: no such tokenizer; a `chat_template` that is no file, no name of the tokenizer's own and not chatml.
     """
@@ -56,6 +58,13 @@ def load_tokenizer(name: str, trust_remote_code: bool = False, chat_template: st
     tokenizer: Any = ByT5Tokenizer() if name == BUILTIN else _load(AutoTokenizer, name, **code)
     if chat_template:
         tokenizer.chat_template = _template(chat_template, tokenizer.chat_template)
+
+    pairs = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
+    if dropout := getattr(pairs, "dropout", None):
+        pairs.dropout = None
+        line = f"BPE dropout {dropout:g} is switched off: with it a text has other tokens each time"
+        complain("tokenizer", line, "warning")
+
     return tokenizer
 
 

@@ -35,13 +35,21 @@ REASONS = {
 NOTES = {
     "sampled": "trained on the token ids that `pairs` sampled",
     "retokenised": "sampled with another vocabulary: tokenised anew",
+    "unknown": (
+        "the vocabulary has no token for some text: different texts become the same tokens (take the tokenizer of a "
+        "model that knows the language, or leave such rows out)"
+    ),
+    "lossy": (
+        "the tokens do not decode to the text: the tokenizer changes or drops characters, such as capitals or line "
+        "breaks (compare the rows with what it decodes)"
+    ),
     "merged": "a token spans the end of the prompt and belongs to the responses",
     "template": (
         "the template writes a prompt differently before an answer and while it waits for one (it may open a block of "
         "thoughts): split where the two part "
         """(to avoid it: --chat_template_kwargs '{"enable_thinking": false}', or --chat_template)"""
     ),
-    "turns_ignored": "the chat template does not write text or a tool call of a turn of the prompt",
+    "turns_ignored": "the chat template leaves out or changes text or a tool call of a turn of the prompt",
     "rewritten": "the chat template leaves out or changes text of a response, such as thoughts",
     "endless": "the template writes no end token after a response: the model never learns to stop",
     "kwargs_ignored": "chat_template_kwargs of the row has names that no chat template reads here",

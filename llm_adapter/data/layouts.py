@@ -31,8 +31,11 @@ def one_layout(row: dict[str, Any]) -> dict[str, Any]:
 
     Read are `question`, `instruction` (with `input`), `conversations` and `messages` as the prompt; `system_prompt`;
     `history`, pairs of question and answer before the prompt; one message in place of a list; messages of `from` and
-    `value`; other names of the roles; contents in parts of text; and dialogues in plain text, whose prompt ends with
-    the last "\\n\\nAssistant:" that the responses share.
+    `value`; other names of the roles; contents in parts of text; `function_call`; and dialogues in plain text, whose
+    prompt ends with the last "\\n\\nAssistant:" that the responses share.
+
+    Raises:
+        ValueError: `rejected` is a list of the assistant's messages, which may be one response or several.
 
     >>> row = one_layout({"question": "2 + 2?", "chosen": {"from": "gpt", "value": "4"}, "rejected": "5"})
     >>> row["prompt"], row["chosen"]
@@ -52,11 +55,25 @@ def one_layout(row: dict[str, Any]) -> dict[str, Any]:
     if "rejected" in row:
         rejected = _messages(row["rejected"])
         several = isinstance(rejected, list) and rejected and not isinstance(rejected[0], dict)
+        if not several:
+            _check_one_response(rejected)
         row["rejected"] = [_messages(response) for response in rejected] if several else rejected
 
     if row.get("prompt") is None:
         row |= _dialogue(row.get("chosen"), row.get("rejected"))
     return row
+
+
+def _check_one_response(rejected: Any) -> None:
+    """Refuse messages of the assistant alone: one response of several turns, or several responses."""
+    messages = rejected if isinstance(rejected, list) else []
+    if len(messages) > 1 and all(
+        isinstance(message, dict) and message.get("role") == "assistant" for message in messages
+    ):
+        raise ValueError(
+            f"rejected: expected one response or a list of responses, got {len(messages)} messages of the assistant "
+            "in a row (write [[…], […]] for a response each, [[…, …]] for one response of them all)"
+        )
 
 
 def _with_prompt(row: dict[str, Any]) -> dict[str, Any]:
@@ -148,6 +165,10 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
         plain = role in ("system", "user", "assistant")
         message["role"] = ROLES.get(role, role if plain else message["role"])
 
+    if not message.get("tool_calls") and (function := _function(message.get("function_call"))):
+        message["tool_calls"] = [{"type": "function", "function": function}]
+        del message["function_call"]
+
     calls = _from_json(message.get("tool_calls"))  # tables keep them as text, whole or each
     calls = [calls] if isinstance(calls, dict) else calls
     if isinstance(calls, list):
@@ -163,6 +184,12 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
         )
 
     return message
+
+
+def _function(value: Any) -> dict | None:
+    """Return the function of a `function_call`, the older form of a tool call; None for anything else."""
+    value = _from_json(value)
+    return value if isinstance(value, dict) and isinstance(value.get("name"), str) else None
 
 
 def _call(call: Any) -> Any:

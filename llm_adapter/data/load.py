@@ -41,7 +41,8 @@ LOOKED_AT = 100  # rows that are read before anything else
 class Data:
     """Tokenised examples of one source, and its rows that were dropped; `cached` if they were tokenised before.
 
-    `ignored` counts, for each key that nothing reads, the rows that have it. `rows` counts the rows that were read.
+    `ignored` counts, for each key that nothing reads, the rows that have it; a field of messages is `message.FIELD`,
+    and counts the examples. `rows` counts the rows that were read.
     """
 
     source: Source
@@ -125,7 +126,9 @@ def tokenize(
         ValueError: the tokenizer lacks the template or EOS that they need, or an example cannot be used.
     """
     files = open_source(path).files if Path(path).is_dir() else (str(path),)
-    tokenized, faults = _tokenize(files, examples, tokenizer, Options(max_length, truncation, chat))
+    tokenized, faults, _ = _tokenize(
+        files, examples, tokenizer, Options(max_length, truncation, chat)
+    )
     refuse(files, faults)
     return tokenized
 
@@ -137,23 +140,28 @@ def _tokenize(
     options: Options,
     workers: int = 1,
     progress: bool = False,
-) -> tuple[Corpus, list[Fault]]:
-    """Return the tokens of the examples and the unusable ones; refuse a tokenizer that lacks what they need."""
+) -> tuple[Corpus, list[Fault], Counter[str]]:
+    """Return the tokens of the examples, the unusable ones, and how many examples have each ignored field of messages.
+
+    Refuses a tokenizer that lacks what they need.
+    """
     refuse(files, check_tokenizer(tokenizer, examples, options))
     outcomes = tokenize_examples(examples, tokenizer, options, workers)
     style = {"unit": " examples", "disable": not progress, "leave": False, "delay": 1}
     faults: list[Fault] = []
+    ignored: Counter[str] = Counter()
 
     def usable() -> Iterator[TokenizedExample]:
         for outcome in tqdm(outcomes, "tokenising", total=len(examples), **style):
             if isinstance(outcome, Fault):
                 faults.append(outcome)
             else:
+                ignored.update(outcome.ignored)
                 yield outcome
 
     corpus = Corpus.of(usable())
     refuse(files, [fault for fault in faults if not fault.reason])
-    return corpus, faults
+    return corpus, faults, ignored
 
 
 def prepare(
@@ -179,7 +187,7 @@ def prepare(
     usable = partial(_tokenize, tokenizer=tokenizer, options=options, workers=workers)
 
     if meeting := with_both_labels(examples):  # each by itself, before they are paired
-        _, faults = usable(source.files, meeting)
+        _, faults, _ = usable(source.files, meeting)
         dropped += faults
         faulty = {(fault.file, fault.line) for fault in faults}
         examples = [row for row in examples if (row.file, row.line) not in faulty]
@@ -187,11 +195,11 @@ def prepare(
     examples, faults = pair(examples, max_negatives)
     dropped += faults
 
-    tokenized, faults = usable(source.files, examples, progress=progress)
+    tokenized, faults, ignored = usable(source.files, examples, progress=progress)
     dropped += faults + left_out(faults, examples)
     dropped.sort(key=lambda fault: (fault.file, fault.line))
-    ignored = dict(Counter(key for example in examples for key in example.ignored).most_common())
-    made = tokenized, dropped, ignored, count
+    ignored.update(key for example in examples for key in example.ignored)
+    made = tokenized, dropped, dict(ignored.most_common()), count
     if folder:
         token_cache.save(folder, key, made)
         made = token_cache.load(folder, key) or made  # mapped, as other processes have them
@@ -301,7 +309,7 @@ def surprises(data: Data) -> Iterator[str]:
         where = name_faults(data.source.files, joined)
         yield f"no_boundary: {len(joined)} of {data.rows} rows dropped: {where}"
     if names := [key for key in data.ignored if unused(key)]:
-        yield f"{', '.join(names)}: the rows have them, and no loss here reads them"
+        yield f"{', '.join(names)}: the rows have them, and neither a loss nor the chat template reads them"
 
 
 def write_dropped(path: Path, parts: Sequence[Data]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 from .decoding import decode
 from .layouts import Text, in_turns
@@ -13,6 +14,9 @@ UNUSED = (  # with score…: they mean something, and nothing here reads them
     "margin",
     "history",
     "documents",
+    "message.weight",  # of a message
+    "message.function_call",
+    "message.reasoning",
 )
 
 
@@ -38,34 +42,38 @@ def notes_of(others: dict, prompt: Text, responses: Sequence[Text]) -> Iterator[
     if any(_is_json_of_messages(text) for text in (prompt, *responses) if isinstance(text, str)):
         yield "messages_as_text"
 
-    margin = _margin(others)
-    if margin is not None and margin <= 0:
-        yield "lower_score" if margin else "tie"
+    margins = _margins({str(key).lower(): value for key, value in others.items()})
+    if any(margin < 0 for margin in margins):
+        yield "lower_score"
+    elif 0 in margins:
+        yield "tie"
 
 
-def _margin(others: dict) -> float | None:
-    """Return the chosen response's score less the rejected one's, or the margin that the row states."""
+def _margins(others: dict[str, object]) -> list[float]:
+    """Return the chosen response's score less that of each rejected one, or the margins that the row states."""
     scores = {
-        side: score
+        side: numbers
         for side in ("chosen", "rejected")
         for key, value in others.items()
-        if unused(str(key)) and side in str(key)
-        if (score := _score(value)) is not None
+        if unused(key) and side in key
+        if (numbers := _scores(value))
     }
-    if len(scores) == 2:
-        return scores["chosen"] - scores["rejected"]
-    return _score(others.get("margin"))
+    if len(scores) == 2 and len(scores["chosen"]) == 1:
+        return [scores["chosen"][0] - score for score in scores["rejected"]]
+    return _scores(others.get("margin"))
 
 
-def _score(value: object) -> float | None:
-    """Return a number, which tables of text keep as text; None for anything else."""
-    if isinstance(value, int | float | str):
+def _scores(value: object) -> list[float]:
+    """Return a number, which tables of text keep as text, or the numbers of a list; nothing for anything else."""
+    if isinstance(value, list):
+        return [score for part in value for score in _scores(part)]
+    if isinstance(value, int | float | str | Decimal):
         try:
-            return float(value)
+            return [float(value)]
         except (ValueError, OverflowError):
-            return None
+            return []
 
-    return None
+    return []
 
 
 def _is_json_of_messages(text: str) -> bool:
@@ -94,7 +102,8 @@ def _repeats(text: str, start: str) -> bool:
 def unused(key: str) -> bool:
     """Return whether an ignored key has a meaning that a user may rely on.
 
-    >>> [unused(key) for key in ("margin", "score_chosen", "chosen_rating", "id")]
+    >>> [unused(key) for key in ("margin", "Score_Chosen", "chosen_rating", "id")]
     [True, True, True, False]
     """
+    key = key.lower()
     return key in UNUSED or any(word in key for word in ("score", "rating", "reward"))

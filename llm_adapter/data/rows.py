@@ -261,8 +261,9 @@ def _without_prompt(
     conversations give the prompt.
     """
     shared = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-    whole = [row for row in responses if not isinstance(row, str) and row[0]["role"] != "assistant"]
-    if isinstance(prompt, str) and whole and any(row[: len(shared)] != shared for row in whole):
+    conversations = [row for row in responses if not isinstance(row, str)]
+    whole = [row for row in conversations if any(_asks(turn, prompt) for turn in row)]
+    if any(row[: len(shared)] != shared for row in whole):
         common = whole[0][: common_length(whole)] if len(whole) > 1 else whole[0][:-1]
         ends = [place for place, turn in enumerate(common, 1) if _asks(turn, prompt)]
         if ends:
@@ -271,21 +272,27 @@ def _without_prompt(
     return prompt, [_answer(*pair, shared) for pair in zip(names, responses, strict=True)]
 
 
-def _asks(message: dict, prompt: str) -> bool:
-    return message["role"] == "user" and (message["content"] or "").strip() == prompt.strip()
+def _asks(message: dict, prompt: Text) -> bool:
+    """Return whether a message asks a prompt in plain text."""
+    text = prompt.strip() if isinstance(prompt, str) else None
+    return message["role"] == "user" and message["content"].strip() == text
 
 
 def _answer(name: str, response: Text, shared: list) -> Text:
     """Return a response without the prompt's messages, if it begins with them."""
-    if isinstance(response, str) or response[0]["role"] == "assistant":
+    if isinstance(response, str):
         return response
-    if response[: len(shared)] != shared:
+    if response[: len(shared)] == shared:
+        return response[len(shared) :]
+
+    turns = [turn for turn in shared if turn["role"] != "system"]
+    if response[0]["role"] != "assistant" or (turns and response[: len(turns)] == turns):
         raise Unusable(
             "conversation",
             f"{name}: expected a conversation that begins with the prompt, got one that does not",
         )
 
-    return response[len(shared) :]
+    return response
 
 
 def _shared(conversations: Sequence[list]) -> list:

@@ -12,6 +12,8 @@ from .layouts import Text, common_length, in_turns
 from .rows import check_response
 
 Form = Callable[[dict], dict]
+FIELDS = {"role", "content", "tool_calls"}  # of a message: what is read or refused
+TOOLS = {"tool", "function", "ipython"}  # roles whose JSON a template may write anew
 OURS = {"add_generation_prompt", "continue_final_message", "messages", "tokenize", "tools"}
 """Arguments of a template that decide where a prompt ends: they are set here."""
 
@@ -68,8 +70,8 @@ def names_read(template: object) -> frozenset[str]:
 
 def render(
     example: Example, tokenizer, arguments: Mapping[str, Any]
-) -> tuple[str, list[str], list[str]]:
-    """Return the prompt's text, and the texts with each response, under the tokenizer's chat template; and notes.
+) -> tuple[str, list[str], list[str], list[str]]:
+    """Write the prompt, and the prompt with each response, by the tokenizer's chat template.
 
     A template may write a prompt differently before an answer and while it waits for one: it may open a block of
     thoughts. The text of the prompt ends where the two part, and must hold all that the conversation says before.
@@ -79,8 +81,12 @@ def render(
         tokenizer: has the template.
         arguments: of the template, besides those of the example.
 
+    Returns:
+        The prompt's text, the texts with each response, notes, and the fields of messages that are not written.
+
     Raises:
-        Unusable: the template refuses the turns, does not begin with the prompt or does not write a tool call.
+        Unusable: the template refuses the turns, does not begin with the prompt or does not write a tool call; the
+            prompt ends with a tool call.
     """
     tools = {"tools": example.tools} if example.tools else {}
     if own := example.template.keys() & OURS:
@@ -101,26 +107,66 @@ def render(
         except Exception as error:  # a template is a program: jinja's errors, and Python's
             raise _refused(" ".join(str(error).split())) from None
 
-    begun = ""
+    last = None
     if asked[-1]["role"] == "assistant":  # the answers continue what the assistant has begun
         *asked, last = asked
-        begun = last["content"]
-        answers = [[{**row[0], "content": begun + row[0]["content"]}, *row[1:]] for row in answers]
+        answers = [_continued(last, answer) for answer in answers]
 
     write = partial(write_as, _form(write_as, asked, answers))
-    head = write(asked, add_generation_prompt=True) + begun
-    texts = [_once(write, asked, answer, tokenizer) for answer in answers]
+    once = partial(_once, write, tokenizer)
+    opened = write(asked, add_generation_prompt=True)
+    head = _begun(write, asked, last, opened) if last else opened
+    texts = [once(asked, answer) for answer in answers]
     notes = [
         *_losses(write, asked, answers, texts),
         *_notes_of_template(tokenizer.chat_template, example.template, settings),
     ]
-    if example.tools and head == write(asked, add_generation_prompt=True, tools=None):
+    if example.tools and opened == write(asked, add_generation_prompt=True, tools=None):
         notes.append("tools_ignored")
 
     if not all(text.startswith(head) for text in texts):
         _check_beginning(head, write(asked), texts)
         notes.append("template")
-    return head, texts, notes
+    return head, texts, notes, _unread(once, asked, answers, texts)
+
+
+def _continued(last: dict, answer: list[dict]) -> list[dict]:
+    """Return an answer that continues the last message of the prompt, with the fields of both."""
+    if last.get("tool_calls"):
+        raise Unusable(
+            "conversation",
+            "prompt: expected what the tool returned after a tool call, got the call as the last message",
+        )
+
+    first, *others = answer
+    return [{**last, **first, "content": last["content"] + first["content"]}, *others]
+
+
+def _begun(write, asked: list[dict], last: dict, opened: str) -> str:
+    """Return the text up to the end of what the assistant has begun; a mark shows where that is."""
+    mark = "zq0qz"
+    text = write([*asked, last | {"content": last["content"] + mark}])
+    return text.partition(mark)[0] if mark in text else opened + last["content"]
+
+
+def _unread(once, asked: list[dict], answers: list[list[dict]], texts: list[str]) -> list[str]:
+    """Return the fields of messages without which the template writes the same texts."""
+    turns = [*asked, *(turn for answer in answers for turn in answer)]
+    names = sorted({name for turn in turns for name in turn} - FIELDS)
+
+    def unread(*dropped: str) -> bool:
+        shorter = [
+            [{name: turn[name] for name in turn if name not in dropped} for turn in row]
+            for row in (asked, *answers)
+        ]
+        try:
+            return [once(shorter[0], answer) for answer in shorter[1:]] == texts
+        except Unusable:  # the template wants the field
+            return False
+
+    if not names or unread(*names):
+        return names
+    return [name for name in names if unread(name)]
 
 
 def _notes_of_template(template: Any, own: Mapping[str, Any], settings: Mapping) -> Iterator[str]:
@@ -207,10 +253,14 @@ def _losses(write, asked: list, answers: list[list], texts: list[str]) -> Iterat
     if calls:
         raise Unusable(
             "conversation",
-            f"prompt: expected a chat template that writes tool calls, got none of {calls[0]}",
+            f"prompt: expected a chat template that writes tool calls, got none of {calls[0]} "
+            "(--chat_template takes another one)",
         )
 
-    if any(place < len(asked) for place, _ in lost):
+    kept = [_text_of(turn) for turn in asked if turn["role"] not in TOOLS]
+    if any(place < len(asked) for place, _ in lost) or any(
+        part not in text for part in kept for text in texts
+    ):
         yield "turns_ignored"
 
     parts = (
@@ -223,6 +273,12 @@ def _losses(write, asked: list, answers: list[list], texts: list[str]) -> Iterat
     changed = any(isinstance(part, str) and part.strip() not in text for part, text in parts)
     if changed or any(place >= len(asked) for place, _ in lost):
         yield "rewritten"
+
+
+def _text_of(turn: dict) -> str:
+    """Return the text of an earlier turn; its thoughts, which templates leave out on purpose, are no part of it."""
+    content = turn["content"]
+    return (content.rpartition("</think>")[2] if turn["role"] == "assistant" else content).strip()
 
 
 def _unwritten(write, turns: list[dict]) -> list[tuple[int, str]]:
@@ -286,7 +342,7 @@ def _messages(text: Text, role: str) -> list:
     return [{"role": role, "content": text}] if isinstance(text, str) else text
 
 
-def _once(write, asked: list, answer: list, tokenizer) -> str:
+def _once(write, tokenizer, asked: list, answer: list) -> str:
     """Return the text of a conversation; an end that the last message brings along is not written a second time."""
     text, last = write(asked + answer), answer[-1]
     content = last["content"].rstrip()

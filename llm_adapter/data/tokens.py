@@ -21,6 +21,7 @@ from typing import Any
 from .control import has_control_text
 from .examples import Example, Fault, Sampled, Unusable
 from .layouts import common_length
+from .round_trip import lost_text
 from .templates import check_template_arguments, render
 
 CHUNK = 64  # examples that a worker process takes at a time
@@ -35,7 +36,8 @@ class TokenizedExample:
     reference, in nats. `truncated` counts the sequences that were cut: responses, or the prompt under `left_prompt`.
     `notes` are keys of `examples.NOTES`. Where the responses have prompts of their own, they are `heads`, and `prompt`
     is empty. A response alone has a `label`. `mismatched` are responses of another
-    example after the prompts of this one, from which KTO estimates its reference point.
+    example after the prompts of this one, from which KTO estimates its reference point. `ignored` are fields of
+    messages that the chat template does not write.
     """
 
     line: int
@@ -48,6 +50,7 @@ class TokenizedExample:
     heads: tuple[list[int], ...] = ()
     label: bool | None = None
     mismatched: TokenizedExample | None = None
+    ignored: tuple[str, ...] = ()
 
     @property
     def continuations(self) -> list[tuple[list[int], list[int]]]:
@@ -170,25 +173,28 @@ def tokenize_example(example: Example, tokenizer, options: Options) -> Tokenized
             or no room; responses have the same tokens after the cut.
         ValueError: the example does not fit and `truncation` is refuse.
     """
-    bos, chat = _bos(tokenizer), _is_chat(example, options)
-    notes = list(example.notes)
+    prefix, chat = _prefix(tokenizer), _is_chat(example, options)
+    notes, ignored = list(example.notes), []
     if _is_own(example.sampled, tokenizer):
         assert example.sampled is not None
         prompt, whole = example.sampled.prompt, list(example.sampled.completions)
         notes.append("sampled")
     else:
-        prompt, whole, more = _tokens(example, tokenizer, options, chat, bos)
+        prompt, whole, more, ignored = _tokens(example, tokenizer, options, chat, prefix)
         notes += ["retokenised", *more] if example.sampled else more
 
-    if has_control_text(example, tokenizer, chat, tokenizer.bos_token if bos else ""):
+    beginning = "".join(tokenizer.convert_ids_to_tokens(prefix))
+    if has_control_text(example, tokenizer, chat, beginning):
         notes.append("control_text")
     if not prompt:
         raise Unusable("no_tokens", "prompt: expected at least one token, got none")
     if not all(whole):
         raise Unusable("no_tokens", "chosen, rejected: expected at least one token each, got none")
 
-    begun = prompt[0] == tokenizer.bos_token_id  # by the tokenizer, the template or the text
-    prompt, cut, truncated = _fit(prompt, whole, options, keep=int(begun))
+    # By the tokenizer, the template or the text
+    begun = int(prompt[0] == tokenizer.bos_token_id)
+    begun = max(begun, common_length([prompt, prefix]))
+    prompt, cut, truncated = _fit(prompt, whole, options, keep=begun)
 
     if cut[0] in cut[1:]:
         raise Unusable(
@@ -205,17 +211,20 @@ def tokenize_example(example: Example, tokenizer, options: Options) -> Tokenized
         file=example.file,
         notes=tuple(notes),
         label=example.label,
+        ignored=tuple(ignored),
     )
 
 
 def _tokens(
-    example: Example, tokenizer, options: Options, chat: bool, bos: list[int]
-) -> tuple[list[int], list[list[int]], list[str]]:
-    """Return the tokens of the prompt and of the responses, and what is worth a note."""
-    head, texts, notes = (
+    example: Example, tokenizer, options: Options, chat: bool, prefix: list[int]
+) -> tuple[list[int], list[list[int]], list[str], list[str]]:
+    """Return the tokens of the prompt and of the responses, notes, and the fields of messages that are ignored."""
+    head, texts, notes, ignored = (
         render(example, tokenizer, options.template) if chat else _plain(example, tokenizer)
     )
-    open_ids, *ids = (_begun(row, chat, bos) for row in _encode([head, *texts], tokenizer))
+    rows = _encode([head, *texts], tokenizer)
+    notes += lost_text(texts, rows[1:], tokenizer)
+    open_ids, *ids = (_begun(row, chat, prefix) for row in rows)
     length = common_length([open_ids, *ids])
     if open_ids and not length:
         other = next(row for row in ids if row[:1] != open_ids[:1])
@@ -238,19 +247,19 @@ def _tokens(
     elif not all(up_to_end(row, tokenizer) for row in responses):
         notes.append("endless")
 
-    return open_ids[:length], responses, notes
+    return open_ids[:length], responses, notes, [f"message.{name}" for name in ignored]
 
 
-def _plain(example: Example, tokenizer) -> tuple[str, list[str], list[str]]:
-    """Return the prompt's text, and the texts with each response, without a template; and notes."""
+def _plain(example: Example, tokenizer) -> tuple[str, list[str], list[str], list[str]]:
+    """Return what `render` does, without a template."""
     head = f"{example.system}\n\n{example.prompt}" if example.system else f"{example.prompt}"
     texts = [f"{head}{response}" for response in (example.chosen, *example.rejected)]
-    ignored = {
+    unused = {
         "plain": tokenizer.chat_template,
         "kwargs_ignored": example.template,
         "tools_ignored": example.tools,
     }
-    return head, texts, [note for note, value in ignored.items() if value]
+    return head, texts, [note for note, value in unused.items() if value], []
 
 
 def prompt_ids(text: str, tokenizer) -> list[int]:
@@ -259,19 +268,19 @@ def prompt_ids(text: str, tokenizer) -> list[int]:
     Training on the sampled ids and on the text gives the same prompt, as far as no token spans its end.
     """
     (ids,) = _encode([text], tokenizer)
-    return _begun(ids, bool(tokenizer.chat_template), _bos(tokenizer))
+    return _begun(ids, bool(tokenizer.chat_template), _prefix(tokenizer))
 
 
 def _encode(texts: list[str], tokenizer) -> list[list[int]]:
     return tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
 
 
-def _begun(ids: list[int], chat: bool, bos: list[int]) -> list[int]:
-    """Return the tokens with BOS once: plain text gets one, and neither text nor template adds a second."""
-    if not chat and ids[: len(bos)] != bos:
-        return bos + ids
-    while bos and ids[:2] == bos * 2:
-        ids = ids[1:]
+def _begun(ids: list[int], chat: bool, prefix: list[int]) -> list[int]:
+    """Return the tokens with the prefix once: plain text gets one, and neither text nor template adds a second."""
+    if not chat:
+        ids = prefix + ids[common_length([ids, prefix]) :]
+    while prefix and ids[: 2 * len(prefix)] == prefix * 2:
+        ids = ids[len(prefix) :]
     return ids
 
 
@@ -338,7 +347,9 @@ def _is_chat(example: Example, options: Options) -> bool:
     return options.chat or any(not isinstance(text, str) for text in texts)
 
 
-def _bos(tokenizer) -> list[int]:
-    """Return [BOS] if the tokenizer begins a text with it, else []."""
-    bos = tokenizer.bos_token_id
-    return [bos] if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else []
+def _prefix(tokenizer) -> list[int]:
+    """Return the special tokens that the tokenizer writes before a text, such as BOS."""
+    (bare,), whole = _encode(["a"], tokenizer), tokenizer("a")["input_ids"]
+    count = len(whole) - len(bare)
+    places = (place for place in range(count + 1) if whole[place : place + len(bare)] == bare)
+    return whole[: next(places, 0)]

@@ -118,9 +118,7 @@ def _head_agrees(model: nn.Module, row: Tensor) -> bool:
                 return False
             if not torch.allclose(measured, expected, rtol=0.02, atol=0.02):
                 return False
-    except (
-        Exception
-    ):  # a model's own code, which changes its logits in a way that `head` does not know
+    except Exception:  # of a model whose logits `head` does not know how to make
         return False
 
     return True

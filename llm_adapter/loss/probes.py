@@ -10,10 +10,8 @@ from torch import Tensor, nn
 from .head import config_of
 
 READ = 32  # tokens of the row
-LIMITS = {
-    True: 1e-4,
-    False: 0.05,
-}  # of noise, over the spread of the logits: in float32, in lower precision
+LIMITS = {True: 1e-4, False: 0.05}
+"""Of noise, over the spread of the logits: in float32 and in lower precision."""
 
 
 def short_row(batch: Mapping[str, Tensor]) -> Tensor:

@@ -150,13 +150,15 @@ class Thrift:
     Args:
         model: a network whose weights are whole in this process.
         checked: take blocks of known names for gates without a look at their numbers.
+        always: save memory whether or not a pass wants it.
 
     >>> norm = nn.LayerNorm(4)
     >>> [type(module).__name__ for module in Thrift(nn.Sequential(norm, nn.Linear(4, 4), nn.SiLU())).cheap]
     ['LayerNorm', 'SiLU']
     """
 
-    def __init__(self, model: nn.Module, checked: bool = False) -> None:
+    def __init__(self, model: nn.Module, checked: bool = False, always: bool = False) -> None:
+        self.always = always
         self.cheap = [module for module in model.modules() if _is_cheap(module)]
         self.gated = [module for module in model.modules() if _is_gated(module)]
         self._checked: set[nn.Module] = set(self.gated if checked else ())
@@ -165,7 +167,7 @@ class Thrift:
     def applied(self, wanted: bool = True) -> Iterator[None]:
         """Save memory in the forward passes of this context, which a backward pass will follow, where it is wanted."""
         global _offers
-        if not (wanted and self.cheap and torch.is_grad_enabled()):
+        if not ((wanted or self.always) and self.cheap and torch.is_grad_enabled()):
             yield
             return
 

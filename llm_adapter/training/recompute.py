@@ -60,7 +60,7 @@ def thrift_of(model: nn.Module, setting: Recomputed, device: str) -> Thrift:
 
     On a CPU it does what `selective_checkpointing` does, in less time, for models whose gates it knows.
     """
-    thrift = Thrift(model)
+    thrift = Thrift(model, always=setting.selective_checkpointing)
     known = thrift.gated or not setting.selective_checkpointing
     return thrift if known and is_thrifty(setting, device, long=True) else Thrift(nn.Module())
 

@@ -150,7 +150,7 @@ class PreferenceTrainer(BoundedTrainer):
         long = model.training and self.heap.begin(inputs["input_ids"], model)
         reading = model.training and self._reads_gradients()
         watched = self._head_gradients.watching(model, step) if reading else nullcontext()
-        with watched, self.thrift.applied(long or self.args.selective_checkpointing):
+        with watched, self.thrift.applied(long):
             log_probs = sum_responses(self.log_probs(model, inputs), lengths)
 
         log_ratios = self.objective.log_ratios(log_probs, reference, lengths)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from llm_adapter.data.examples import SHOWN
+from llm_adapter.data.examples import SHOWN, Unusable
 from llm_adapter.data.load import read_examples
 from llm_adapter.data.rows import parse_row
 from llm_adapter.data.sources import PAIRS
@@ -51,6 +51,55 @@ def test_repeated_prompt(prompt):
     example = parse_row(prompt | row)
     assert example.prompt == prompt.get("prompt", ASKED)
     assert (example.chosen, example.rejected) == (RIGHT, (WRONG, [said("assistant", "6")]))
+
+
+HELLO = [said("assistant", "Hello!"), *ASKED]
+AGAIN = [*RIGHT, said("user", "Sure?"), said("assistant", "Yes.")]
+SET = [said("system", "Add.")]
+GREETINGS = {  # prompt, chosen and rejected response: the prompt, and what is left of the response
+    "in both": (HELLO, HELLO + RIGHT, HELLO + WRONG, HELLO, RIGHT, WRONG),
+    "in one": (HELLO, HELLO + RIGHT, WRONG, HELLO, RIGHT, WRONG),
+    "in none": (HELLO, RIGHT, WRONG, HELLO, RIGHT, WRONG),
+    "and several turns": (HELLO, HELLO + AGAIN, HELLO + WRONG, HELLO, AGAIN, WRONG),
+    "and several turns alone": (HELLO, AGAIN, WRONG, HELLO, AGAIN, WRONG),
+    "after a system turn": (SET + HELLO, SET + HELLO + RIGHT, WRONG, SET + HELLO, RIGHT, WRONG),
+    "before a text": ("2 + 2?", HELLO + RIGHT, HELLO + WRONG, HELLO, RIGHT, WRONG),
+    "before a text, in one": ("2 + 2?", HELLO + RIGHT, "5", HELLO, RIGHT, "5"),
+    "left out": (None, HELLO + RIGHT, HELLO + WRONG, HELLO, RIGHT, WRONG),
+}
+
+
+@pytest.mark.parametrize("name", GREETINGS)
+def test_greeting(name):
+    """A prompt that begins with the assistant is written once."""
+    prompt, chosen, rejected, *expected = GREETINGS[name]
+    example = parse_row({"prompt": prompt, "chosen": chosen, "rejected": rejected})
+    assert [example.prompt, example.chosen, *example.rejected] == expected
+
+
+def test_another_greeting():
+    """A conversation without the system turn of its prompt is refused, as it is where the user begins."""
+    for asked in (HELLO, ASKED):
+        row = {"prompt": SET + asked, "chosen": asked + RIGHT, "rejected": WRONG}
+        with pytest.raises(Unusable, match="chosen: expected a conversation that begins with the"):
+            parse_row(row)
+
+
+def test_responses_in_a_row(tmp_path):
+    """Several messages of the assistant are one response or several: the row says which."""
+    both = [*WRONG, said("assistant", "6")]
+    for rejected in (both, [{"from": "gpt", "value": "5"}, *WRONG]):
+        path = lines(tmp_path / "data.jsonl", GOOD, GOOD | {"prompt": "?", "rejected": rejected})
+        with pytest.raises(
+            ValueError, match=r"data.jsonl:2: rejected: .* got 2 .*\[\[…\], \[…\]\]"
+        ):
+            read_examples(path)
+
+    apart, together = [[message] for message in both], [both]
+    assert parse_row(GOOD | {"rejected": apart}).rejected == tuple(apart)
+    assert parse_row(GOOD | {"rejected": together}).rejected == (both,)
+    assert parse_row(GOOD | {"rejected": ASKED + both}).rejected == (both,)
+    assert parse_row(GOOD | {"chosen": both}).chosen == both
 
 
 def test_implicit_prompt():

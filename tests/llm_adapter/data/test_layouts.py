@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -226,6 +227,19 @@ NOTED = [
     ("tie", GOOD | {"score_chosen": 7.0, "score_rejected": 7}),
     ("tie", GOOD | {"chosen_rating": 4, "rejected_rating": 4}),
     (None, GOOD | {"score_chosen": 7.0, "score_rejected": 6}),
+    ("lower_score", GOOD | {"rejected": ["5", "6"], "score_chosen": 7, "score_rejected": [6, 8]}),
+    ("lower_score", GOOD | {"rejected": ["5", "6"], "margin": ["1", "-1"]}),
+    (
+        "tie",
+        GOOD | {"rejected": ["5", "6"], "score_chosen": 7, "score_rejected": [7, float("nan")]},
+    ),
+    (None, GOOD | {"rejected": ["5", "6"], "score_chosen": 7, "score_rejected": [6, 5]}),
+    (None, GOOD | {"score_chosen": [], "score_rejected": [None]}),
+    (None, GOOD | {"score_chosen": [7, 8], "score_rejected": [8, 7]}),  # of several judges
+    ("lower_score", GOOD | {"Score_Chosen": 7, "Score_Rejected": 8}),
+    ("tie", GOOD | {"Margin": 0}),
+    ("lower_score", GOOD | {"score_chosen": Decimal(7), "score_rejected": Decimal("7.5")}),
+    ("tie", GOOD | {"score_chosen": Decimal(7), "score_rejected": 7}),
     ("repeats_prompt", GOOD | {"chosen": "2 + 2? 4", "rejected": "2 + 2? 5"}),
     (None, GOOD | {"chosen": "2 + 2?", "rejected": "5"}),
     ("plain", GOOD),
@@ -264,8 +278,49 @@ def test_ignored_keys(tmp_path, capsys):
         captured = capsys.readouterr()
         assert "; ignored keys: id (2), score_chosen (1), weight (1); " in captured.out
         assert captured.err == (
-            "data: warning: score_chosen, weight: the rows have them, and no loss here reads them\n"
+            "data: warning: score_chosen, weight: the rows have them, and neither a loss nor the chat template "
+            "reads them\n"
         )
+
+
+def test_fields_of_messages(tmp_path, capsys):
+    """Fields of messages that the template does not write are listed with the ignored keys."""
+    asked, right = (
+        [ASKED[0] | {"name": "Ann", "id": 1}],
+        [RIGHT[0] | {"weight": 0, "reasoning": ""}],
+    )
+    row = {"prompt": asked, "chosen": right, "rejected": WRONG}
+    path = lines(tmp_path / "data.jsonl", row, SPOKEN)
+    named = TEMPLATE.replace("{{ m.role }}", "{{ m.name or m.role }}")
+    fields = "message.id (1), {}message.reasoning (1), message.weight (1); "
+    for template, name in ((TEMPLATE, "message.name (1), "), (named, "")):
+        for _ in range(2):  # the second time from the cache
+            flags = f"--train_data {path} --max_dropped 0.9"
+            load_data(arguments(tmp_path, flags), ByT5Tokenizer(chat_template=template))
+            captured = capsys.readouterr()
+            assert f"; ignored keys: {fields.format(name)}" in captured.out
+            assert captured.err == (
+                "data: warning: message.reasoning, message.weight: the rows have them, and neither a loss "
+                "nor the chat template reads them\n"
+            )
+
+
+@given(
+    written=st.sets(st.sampled_from("abc")),
+    present=st.sets(st.sampled_from("abcd")),
+    value=st.sampled_from(["x", 0, False, 1.5, [1]]),
+)
+def test_written_fields(written, present, value):
+    """Those that the template writes are not listed."""
+    fields = "".join(
+        f"{{% if m.{name} is defined %}}{name}{{% endif %}}" for name in sorted(written)
+    )
+    tokenizer = ByT5Tokenizer(
+        chat_template=TEMPLATE.replace("{{ m.content }}", fields + "{{ m.content }}")
+    )
+    row = SPOKEN | {"chosen": [RIGHT[0] | dict.fromkeys(present, value)]}
+    example = tokenize_example(parse_row(row), tokenizer, Options(99))
+    assert example.ignored == tuple(f"message.{name}" for name in sorted(present - written))
 
 
 def test_paired_rows(tmp_path):

@@ -238,6 +238,7 @@ def test_lost_turns(name, kind):
     lost = any(word not in prompt.lower() for word in words)
     if kind == "the words of another turn":
         lost = prompt.count("2 + 2?") < 2
+    lost = lost or (name == "upper case" and "ZEBRA" in prompt) or "OKAPI" in prompt
     assert ("turns_ignored" in example.notes) == lost
 
 
@@ -246,6 +247,69 @@ def test_cut_turn():
     row = SPOKEN | {"prompt": [said("system", "Answer like a zebra."), *ASKED]}
     _, example = read(ByT5Tokenizer(chat_template=FIRST), row)
     assert "turns_ignored" in example.notes
+
+
+CHANGES = {  # what a template does with a text
+    "capitals": "upper",
+    "escapes": "e",
+    "no line breaks": "replace('\\n', ' ')",
+    "words only": "replace('<b>', '')",
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("role", ["system", "user", "assistant"])
+def test_changed_turn(name, role):
+    """A turn of the prompt that the template changes is noted, white space at its ends and a tool's JSON aside."""
+    changed = f"{{{{ m.content | {CHANGES[name]} if m.role == '{role}' else m.content | trim }}}}"
+    tokenizer = ByT5Tokenizer(chat_template=TEMPLATE.replace("{{ m.content }}", changed))
+    turns = {turn: [said(turn, f" a\n<b> {turn}\n")] for turn in ("system", "user", "assistant")}
+    prompt = [*turns["system"], *turns["user"], *turns["assistant"], said("user", "?")]
+    assert "turns_ignored" in read(tokenizer, SPOKEN | {"prompt": prompt})[1].notes
+
+    prompt = [turn for turn in prompt if turn["role"] != role or turn["content"] == "?"]
+    assert "turns_ignored" not in read(tokenizer, SPOKEN | {"prompt": prompt})[1].notes
+
+
+@needs_templates
+@pytest.mark.parametrize("name", WRITES)
+def test_begun_answer(name):
+    """What the assistant has begun stands in the prompt, with its thoughts if the template writes them."""
+    begun = said("assistant", "It is") | {"reasoning_content": "Two pairs."}
+    row = SPOKEN | {"prompt": [*ASKED, begun], "chosen": " 4.", "rejected": " 5."}
+    (prompt, chosen, _), example = read(reader(name), row)
+    assert prompt.endswith("It is")
+    assert chosen.startswith(" 4.")
+    assert ("Two pairs." in prompt) == ("message.reasoning_content" not in example.ignored)
+
+
+def test_open_call():
+    """A tool call is not the end of a prompt: what the tool returned is missing."""
+    prompt = [*ASKED, said("assistant", "Let me add.") | {"tool_calls": [CALL]}]
+    with pytest.raises(Unusable, match="expected what the tool returned after a tool call"):
+        read(ByT5Tokenizer(chat_template=CALLING), SPOKEN | {"prompt": prompt})
+
+    (text, *_), _ = read(
+        ByT5Tokenizer(chat_template=CALLING), SPOKEN | {"prompt": [*prompt, said("tool", "4")]}
+    )
+    assert text == "<user>2 + 2?</s><assistant>Let me add.[plus(22)]</s><tool>4</s><assistant>"
+
+
+@pytest.mark.parametrize("content", [{"content": None}, {}, {"content": ""}, {"content": "Hm."}])
+@pytest.mark.parametrize(
+    "call", [{"name": "plus", "arguments": '{"a": 2}'}, '{"name": "plus", "arguments": {"a": 2}}']
+)
+def test_function_call(content, call):
+    """The older form of a tool call is read as one; a template that writes none is refused."""
+    answer = {"role": "assistant", "function_call": call, **content}
+    (_, chosen, _), example = read(
+        ByT5Tokenizer(chat_template=CALLING), SPOKEN | {"chosen": [answer]}
+    )
+    assert chosen == f"{content.get('content') or ''}[plus(2)]</s>"
+    assert example.ignored == ()
+
+    with pytest.raises(Unusable, match="writes tool calls, got none of plus"):
+        read(ByT5Tokenizer(chat_template=TEMPLATE), SPOKEN | {"chosen": [answer]})
 
 
 def test_lost_answer():

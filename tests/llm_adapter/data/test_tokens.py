@@ -3,7 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import ByT5Tokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers.processors import TemplateProcessing
+from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from llm_adapter.arguments.fields import TRUNCATIONS
 from llm_adapter.data.examples import Unusable
@@ -11,9 +13,12 @@ from llm_adapter.data.load import read_examples, tokenize
 from llm_adapter.data.tokens import (
     Options,
     _fit,
+    prompt_ids,
     tokenize_examples,
 )
+from llm_adapter.models import load_tokenizer
 from tests.llm_adapter.data.shared import GOOD, LONG, TEMPLATE, lines
+from tests.llm_adapter.data.test_joint import byte_pairs
 
 
 class Beginning(ByT5Tokenizer):
@@ -215,3 +220,67 @@ def test_kept_beginning(tmp_path, name):
     example = one(tmp_path, row, tokenizer, room, chat=chat, truncation="left_prompt")
     assert decoded(tokenizer, example)[0] == kept
     assert example.length == room
+
+
+PREFIXES = {  # what a tokenizer writes around a text, and the part of it before the text
+    "BOS": ("<s> $A", "<s>"),
+    "two marks, as GLM's": ("[gMASK] <sop> $A", "[gMASK]<sop>"),
+    "a mark after BOS": ("<s> <sop> $A", "<s><sop>"),
+    "not BOS": ("<sop> $A", "<sop>"),
+    "both sides": ("<s> $A </s>", "<s>"),
+    "an end": ("$A </s>", ""),
+}
+
+
+def beginning(pattern, template=None):
+    """Return a tokenizer that writes special tokens around a text."""
+    tokenizer = byte_pairs.__wrapped__()
+    tokenizer.chat_template = template
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[gMASK]", "<sop>"]})
+    marks = [(mark, tokenizer.convert_tokens_to_ids(mark)) for mark in pattern.split()]
+    marks = [pair for pair in marks if pair[0] != "$A"]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(pattern, special_tokens=marks)
+    return tokenizer
+
+
+@pytest.mark.parametrize("name", PREFIXES)
+def test_prefix(tmp_path, name):
+    """A plain prompt begins with all that the tokenizer writes before a text, once, in training and in sampling."""
+    pattern, prefix = PREFIXES[name]
+    tokenizer = beginning(pattern)
+    for prompt in {"2 + 2?\n", f"{prefix}2 + 2?\n"}:
+        example = one(tmp_path, GOOD | {"prompt": prompt}, tokenizer)
+        assert decoded(tokenizer, example) == [f"{prefix}2 + 2?\n", "4</s>", "5</s>"]
+        assert prompt_ids(prompt, tokenizer) == example.prompt
+        assert "control_text" not in example.notes if prefix else True
+
+    room = example.length - 3
+    cut = one(tmp_path, GOOD, tokenizer, room, truncation="left_prompt")
+    assert decoded(tokenizer, cut)[0].startswith(prefix)
+
+    tokenizer = beginning(pattern, prefix + TEMPLATE)  # a template writes its own
+    chat = one(tmp_path, GOOD, tokenizer, chat=True)
+    assert decoded(tokenizer, chat)[0] == f"{prefix}<user>2 + 2?</s><assistant>"
+
+
+def test_half_a_prefix(tmp_path):
+    """A text that begins with a part of it gets the whole."""
+    tokenizer = beginning("<s> <sop> $A")
+    example = one(tmp_path, GOOD | {"prompt": "<s>2 + 2?"}, tokenizer)
+    assert decoded(tokenizer, example)[0] == "<s><sop>2 + 2?"
+
+
+def test_dropout(tmp_path, capsys):
+    """A tokenizer that draws its tokens at random is told not to."""
+    backend = Tokenizer(models.BPE(dropout=0.5))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.train_from_iterator(["the answer is"] * 9, trainers.BpeTrainer(show_progress=False))
+    PreTrainedTokenizerFast(tokenizer_object=backend).save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+
+    tokenizer = load_tokenizer(str(tmp_path))
+    assert len({tuple(tokenizer("the answer is")["input_ids"]) for _ in range(20)}) == 1
+    assert capsys.readouterr().err.startswith("tokenizer: warning: BPE dropout 0.5 is switched off")
+
+    load_tokenizer("builtin")
+    assert capsys.readouterr().err == ""
