@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..arguments.command import complain
+from ..positions import check_lengths
 from . import cache as token_cache
 from .checking import check_rows
 from .corpus import LABELS, Corpus
@@ -369,14 +370,11 @@ def check_fit(examples: Sequence[TokenizedExample], files: Sequence[str], model)
     Raises:
         ValueError: the longest such example, or the one with the largest token id, by file and line.
     """
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     corpus = Corpus.of(examples)
-    longest = corpus[int(corpus.shapes.lengths.argmax())]
-    if positions and longest.length > positions:
-        raise ValueError(
-            f"max_length: expected at most the model's {positions} positions, got {longest.length} "
-            f"tokens in {files[longest.file]}:{longest.line}"
-        )
+    lengths = corpus.shapes.lengths
+    longest = corpus[int(lengths.argmax())]
+    where = f"in {files[longest.file]}:{longest.line}"
+    check_lengths(model.config, int(lengths.min()), longest.length, "max_length", where)
 
     vocabulary = len(model.get_input_embeddings().weight)
     if corpus.tokens.max() < vocabulary:

@@ -17,6 +17,7 @@ from ..data.examples import Example
 from ..data.layouts import common_length
 from ..data.tokens import Options, prompt_ids, tokenize_example, up_to_end
 from ..models import CausalLM
+from ..positions import check_lengths
 
 STRIDE = 8  # tokens, after which finished rows are removed
 
@@ -115,32 +116,45 @@ def sample_ids(
     """Draw `samples` responses to each prompt from softmax(logits / temperature) over all tokens; greedy at 0.
 
     Each prompt is read once. Its keys and values are copied for its samples, and transformers' generate continues from
-    them; after every `STRIDE` tokens the finished rows are removed.
+    them; after every `STRIDE` tokens the finished rows are removed. A model that keeps a state in place of keys and
+    values reads every token again for the next one.
 
     Returns:
         A list of `samples` responses for each prompt, the same for the same seed, prompts and machine.
+
+    Raises:
+        ValueError: a prompt and its response need more positions than the model has.
     """
     device = next(model.parameters()).device
     width = max(map(len, prompts))
+    least, most = min(map(len, prompts)), width + max_new_tokens
+    where = f"with the longest prompt of {width}"
+    check_lengths(model.config, least, most, "max_new_tokens", where)
+
     rows = [[0] * (width - len(row)) + row for row in prompts]
     seen = [[0] * (width - len(row)) + [1] * len(row) for row in prompts]
     ids, mask = torch.tensor(rows, device=device), torch.tensor(seen, device=device)
     positions = (mask.cumsum(-1) - 1).clamp_min(0)
-    past = model(
-        input_ids=ids[:, :-1],
-        attention_mask=mask[:, :-1],
-        position_ids=positions[:, :-1],
-        use_cache=True,
-        **_few_logits(model),
-    ).past_key_values
-
-    past.batch_repeat_interleave(samples)
-    ids, mask = (rows.repeat_interleave(samples, 0) for rows in (ids, mask))
     law: dict = {"do_sample": False}
     if temperature:
         law = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
 
     end = _end_ids(model, tokenizer)
+    try:
+        past: Any = model(
+            input_ids=ids[:, :-1],
+            attention_mask=mask[:, :-1],
+            position_ids=positions[:, :-1],
+            use_cache=True,
+            **_few_logits(model),
+        ).past_key_values
+        past.batch_repeat_interleave(samples)
+        past.get_seq_length()
+    except (AttributeError, ValueError):  # a state, in place of keys and values
+        drawn = _drawn_without_cache(model, prompts, samples, max_new_tokens, end, law, seed)
+        return [[_read(row, end.cpu(), tokenizer) for row in rows] for rows in drawn]
+
+    ids, mask = (rows.repeat_interleave(samples, 0) for rows in (ids, mask))
     responses: dict[int, Tensor] = {}
     alive = torch.arange(len(ids), device=device)
     torch.manual_seed(seed)
@@ -172,6 +186,32 @@ def sample_ids(
 
     texts = [_read(responses[row], end.cpu(), tokenizer) for row in range(len(responses))]
     return [texts[start : start + samples] for start in range(0, len(texts), samples)]
+
+
+def _drawn_without_cache(
+    model: CausalLM,
+    prompts: Sequence[list[int]],
+    samples: int,
+    max_new_tokens: int,
+    end: Tensor,
+    law: Mapping[str, Any],
+    seed: int,
+) -> Iterator[Tensor]:
+    """Yield the ids of the responses to each prompt, by itself, so that no state sees padding."""
+    torch.manual_seed(seed)
+    with _no_settings_of_its_own(model):
+        for prompt in prompts:
+            ids = torch.tensor([prompt] * samples, device=end.device)
+            out = model.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=max_new_tokens,
+                use_cache=False,
+                eos_token_id=end.tolist(),
+                pad_token_id=int(end[0]),
+                **law,
+            )
+            yield out[:, len(prompt) :].cpu()
 
 
 def _few_logits(model: CausalLM) -> dict[str, int]:

@@ -8,15 +8,16 @@ of one and of two layers: their difference is a layer.
 from __future__ import annotations
 
 import copy
+import logging
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForCausalLM
@@ -52,7 +53,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Weights of a model: all of them, those of a decoder layer, of the embedding and head, and the layers."""
+    """Weights of a model: all of them, those of its largest layer, the largest weight, and the layers."""
 
     total: int
     layer: int
@@ -65,19 +66,19 @@ def sizes_of(config: Any) -> Sizes:
     """Return the sizes of the model that a config describes."""
     text = config.get_text_config()
     with torch.device("meta"):
-        counts = [_count(_shallow(config, depth)) for depth in (1, 2)]
-        largest = max(
-            weight.numel()
-            for weight in AutoModelForCausalLM.from_config(_shallow(config, 1)).parameters()
-        )
+        model = AutoModelForCausalLM.from_config(config)
 
-    layer, layers = counts[1] - counts[0], text.num_hidden_layers
-    return Sizes(counts[0] + (layers - 1) * layer, layer, largest, layers, text.hidden_size)
+    layers = text.num_hidden_layers
+    stacks = [part for part in model.modules() if isinstance(part, nn.ModuleList)]
+    blocks = [block for stack in stacks if len(stack) == layers for block in stack]
+    layer = max(map(_count, blocks), default=_count(model) // layers)
+    largest = max(weight.numel() for weight in model.parameters())
+
+    return Sizes(_count(model), layer, largest, layers, text.hidden_size)
 
 
-def _count(config: Any) -> int:
-    model = AutoModelForCausalLM.from_config(config)
-    return sum(weight.numel() for weight in model.parameters())
+def _count(module: nn.Module) -> int:
+    return sum(weight.numel() for weight in module.parameters())
 
 
 def _shallow(config: Any, depth: int) -> Any:
@@ -87,7 +88,8 @@ def _shallow(config: Any, depth: int) -> Any:
     text.num_hidden_layers = depth
     kinds = getattr(text, "layer_types", None)
     if kinds:
-        text.layer_types = kinds[:depth]
+        with suppress(AttributeError):  # some count them from the number of layers
+            text.layer_types = kinds[:depth]
     return config
 
 
@@ -111,12 +113,28 @@ def activations(
         tokens: of the pass, in shared rows: a third prompts, the remaining ones responses.
         responses: of an example.
         device: on a CPU a long pass leaves cheap results out.
+
+    Raises:
+        ValueError: the model has operations that cannot be counted, such as routed experts; the message has what is
+            known.
     """
     dtype = torch.bfloat16 if setting.weights == "bf16" else torch.float32
     text = config.to_json_string(use_diff=False)
     thrifty = is_thrifty(setting, device, is_long(tokens, config))
     counts = tokens, responses, logits_kept(setting), thrifty
-    kept = [_kept(Hidden(text, config), depth, dtype, setting.bf16, *counts) for depth in (1, 2)]
+    try:
+        with _no_logs():
+            kept = [
+                _kept(Hidden(text, config), depth, dtype, setting.bf16, *counts) for depth in (1, 2)
+            ]
+    except Exception as error:  # of operations that do not run on tensors without numbers
+        total = sizes_of(config).total
+        raise ValueError(
+            f"model: the activations of {config.model_type} cannot be counted without a run ({error}). Known are its "
+            f"{total:,} weights, {total * (2 * weight_bytes(setting) + state_bytes(setting)) / 2**30:.1f} GiB with "
+            "gradients and Adam's states. Measure the rest by a run of --max_steps 2"
+        ) from error
+
     layer = kept[1].saved - kept[0].saved
     products = kept[1].products - kept[0].products
 
@@ -195,6 +213,17 @@ def _kept(
     whole = sum(size for storage, size in saved.items() if storage not in own)
     of_head = 4 * len(batch["targets"]) * model.get_output_embeddings().weight.shape[0]
     return Kept(whole + (of_head if of_head <= 4 * logits else 0), products.bytes)
+
+
+@contextmanager
+def _no_logs() -> Iterator[None]:
+    """Let torch not log an operation that it cannot count: the error says it."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 @contextmanager

@@ -117,6 +117,35 @@ def test_model_sizes():
     assert sizes.largest == 8000 * 512
 
 
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16}
+LAYERS = {"vocab_size": 100, "hidden_size": 16, "num_hidden_layers": 4, "intermediate_size": 32, "num_attention_heads": 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("qwen2_moe", EXPERTS | {"decoder_sparse_step": 4}),
+        ("deepseek_v3", {"first_k_dense_replace": 3, "n_routed_experts": 4, "n_group": 1, "topk_group": 1}),
+        ("lfm2", {"layer_types": ["conv", "full_attention"] * 2}),
+        ("mamba", {}),
+        ("falcon_h1", {}),
+    ],
+)
+def test_unlike_layers(kind, settings):
+    """Weights are counted of every layer: the first may be unlike the others."""
+    config = AutoConfig.for_model(kind, **LAYERS | settings)
+    model = AutoModelForCausalLM.from_config(config)
+    assert sizes_of(config).total == sum(weight.numel() for weight in model.parameters())
+
+
+def test_uncounted_experts():
+    """Where activations cannot be counted the message has what is known."""
+    config = AutoConfig.for_model("mixtral", **LAYERS | {"num_local_experts": 4})
+    total = sizes_of(config).total
+    with pytest.raises(ValueError, match=f"model: the activations of mixtral .* {total:,} weights"):
+        parts(config, Setting(bf16=True), 64)
+
+
 def test_optimiser_states():
     """States are those that the optimisers keep."""
     weight = torch.nn.Parameter(torch.zeros(4096))
