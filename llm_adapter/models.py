@@ -119,7 +119,7 @@ def load_model(
 
     # or transformers leaves out what other processes would send
     with patch_environment(fsdp_cpu_ram_efficient_loading="false"):
-        model, report = _load(
+        loaded: Any = _load(  # whose annotation leaves the report out
             AutoModelForCausalLM,
             name,
             **options,
@@ -127,6 +127,7 @@ def load_model(
             ignore_mismatched_sizes=True,  # they are refused below, by name
         )
 
+    model, report = loaded
     _check_weights(name, model, report)
     return model
 

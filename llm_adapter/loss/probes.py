@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +102,7 @@ def difference(model: nn.Module, first: Tensor, second: Tensor) -> tuple[float, 
     return ((first - second).square().mean().sqrt() / spread).item(), LIMITS[exact]
 
 
-def describe(model: nn.Module) -> str:
+def describe(model: Any) -> str:
     """Return the class of a model and where it comes from."""
     inner = getattr(model, "module", None)
     if isinstance(inner, nn.Module):
