@@ -51,7 +51,7 @@ def logits_kept(setting: Recomputed) -> int:
 
 def is_thrifty(setting: Recomputed, device: str, long: bool) -> bool:
     """Return whether a pass leaves out cheap results: a long one, on a CPU, unless whole layers are computed again."""
-    wanted = long or setting.selective_checkpointing
+    wanted = long or bool(setting.selective_checkpointing)
     return device == "cpu" and wanted and not setting.gradient_checkpointing
 
 
@@ -60,7 +60,7 @@ def thrift_of(model: nn.Module, setting: Recomputed, device: str) -> Thrift:
 
     On a CPU it does what `selective_checkpointing` does, in less time, for models whose gates it knows.
     """
-    thrift = Thrift(model, always=setting.selective_checkpointing)
+    thrift = Thrift(model, always=bool(setting.selective_checkpointing))
     known = thrift.gated or not setting.selective_checkpointing
     return thrift if known and is_thrifty(setting, device, long=True) else Thrift(nn.Module())
 

@@ -32,7 +32,7 @@ def test_positions(kind, settings, positions):
 
     if positions:
         with pytest.raises(
-            ValueError, match="max_length: expected at most the model's 64 pos.*got 65"
+            ValueError, match=r"max_length: expected at most the model's 64 pos.*got 65"
         ):
             check_lengths(config, 1, 65, "max_length", "in a file")
 

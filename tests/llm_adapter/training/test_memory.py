@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaConfig
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig
 
 from llm_adapter.models import load_config
 from llm_adapter.plan import PlanArguments, main, plan, proposal
@@ -117,15 +117,29 @@ def test_model_sizes():
     assert sizes.largest == 8000 * 512
 
 
-EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16}
-LAYERS = {"vocab_size": 100, "hidden_size": 16, "num_hidden_layers": 4, "intermediate_size": 32, "num_attention_heads": 2}
+EXPERTS = {
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 16,
+    "shared_expert_intermediate_size": 16,
+}
+LAYERS = {
+    "vocab_size": 100,
+    "hidden_size": 16,
+    "num_hidden_layers": 4,
+    "intermediate_size": 32,
+    "num_attention_heads": 2,
+}
 
 
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [
         ("qwen2_moe", EXPERTS | {"decoder_sparse_step": 4}),
-        ("deepseek_v3", {"first_k_dense_replace": 3, "n_routed_experts": 4, "n_group": 1, "topk_group": 1}),
+        (
+            "deepseek_v3",
+            {"first_k_dense_replace": 3, "n_routed_experts": 4, "n_group": 1, "topk_group": 1},
+        ),
         ("lfm2", {"layer_types": ["conv", "full_attention"] * 2}),
         ("mamba", {}),
         ("falcon_h1", {}),
