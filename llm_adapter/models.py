@@ -59,7 +59,7 @@ def load_tokenizer(name: str, trust_remote_code: bool = False, chat_template: st
     if chat_template:
         tokenizer.chat_template = _template(chat_template, tokenizer.chat_template)
 
-    pairs = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
+    pairs: Any = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
     if dropout := getattr(pairs, "dropout", None):
         pairs.dropout = None
         line = f"BPE dropout {dropout:g} is switched off: with it a text has other tokens each time"

@@ -13,7 +13,6 @@ import numpy as np
 from tqdm import tqdm
 
 from ..arguments.command import complain
-from ..positions import check_lengths
 from . import cache as token_cache
 from .checking import check_rows
 from .corpus import LABELS, Corpus
@@ -28,6 +27,7 @@ from .examples import (
 )
 from .noted import unused
 from .pairing import left_out, pair, with_both_labels
+from .positions import check_lengths
 from .sources import PAIRS, Source, check_source, open_source
 from .tokens import Options, TokenizedExample, check_tokenizer, tokenize_examples
 

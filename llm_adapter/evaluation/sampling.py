@@ -15,9 +15,9 @@ from transformers import GenerationConfig
 
 from ..data.examples import Example
 from ..data.layouts import common_length
+from ..data.positions import check_lengths
 from ..data.tokens import Options, prompt_ids, tokenize_example, up_to_end
 from ..models import CausalLM
-from ..positions import check_lengths
 
 STRIDE = 8  # tokens, after which finished rows are removed
 

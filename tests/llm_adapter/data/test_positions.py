@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from llm_adapter.data.positions import check_lengths, positions_of, switch_of
 from llm_adapter.evaluation.sampling import sample_ids
-from llm_adapter.positions import check_lengths, positions_of, switch_of
 
 SMALL = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 32}
 HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1}
