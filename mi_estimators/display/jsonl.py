@@ -20,11 +20,15 @@ def read(path: Path, keys: Collection[str] = ()) -> list[Row]:
         keys: what every row must have.
 
     Raises:
-        ValueError: a line that is not a row.
+        ValueError: a line that is not a row, or text that is not UTF-8.
     """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected UTF-8, got another byte at {error.start}") from None
+
     whole = [line for line in lines if line.endswith("\n")]
     return [_row(path, k, line, keys) for k, line in enumerate(whole, 1)]
 

@@ -36,13 +36,17 @@ def read_run(folder: str | Path) -> Run:
     """Read a run's files; a last line that was cut short is left out.
 
     Raises:
-        ValueError: a folder without run.json or metrics.jsonl, or with lines that are no logs.
+        ValueError: a folder without run.json or metrics.jsonl, or with others under these names.
     """
     facts, metrics = Path(folder) / "run.json", Path(folder) / "metrics.jsonl"
     try:
         metrics.stat()
-        return Run(Path(folder).name, json.loads(facts.read_bytes()), jsonl.read(metrics, ["step"]))
-    except (OSError, json.JSONDecodeError) as error:
+        values = json.loads(facts.read_bytes())
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(
             f"{folder}: expected a run's run.json and metrics.jsonl, got {error}"
         ) from None
+
+    if not isinstance(values, dict):
+        raise ValueError(f"{facts}: expected one JSON object, got {type(values).__name__}")
+    return Run(Path(folder).name, values, jsonl.read(metrics, ["step"]))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mi_estimators.display import jsonl
 from mi_estimators.display.files import strict, versions, whole_file, write_json
+from mi_estimators.display.runs import read_run
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -64,3 +65,23 @@ def test_versions():
     names = versions("numpy", "no-such-package")
     assert list(names) == ["python", "torch", "numpy", "no-such-package", "mi-estimators"]
     assert names["no-such-package"] == "source"
+
+
+def test_other_encoding(tmp_path):
+    """A file in another encoding is named."""
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes('{"value": "ü"}\n'.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"rows.jsonl: expected UTF-8, got another byte at 11"):
+        jsonl.read(path)
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [(b"[]", "expected one JSON object, got list"), (b"\xff{}", "expected a run's")],
+)
+def test_bad_run(tmp_path, facts, message):
+    """So is a run whose facts are none."""
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
+    (tmp_path / "run.json").write_bytes(facts)
+    with pytest.raises(ValueError, match=message):
+        read_run(tmp_path)
