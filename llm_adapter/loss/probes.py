@@ -16,8 +16,14 @@ LIMITS = {True: 1e-4, False: 0.05}
 
 
 def short_row(batch: Mapping[str, Tensor]) -> Tensor:
-    """Return the first tokens of a batch's first row, shape (1, T)."""
-    return batch["input_ids"][:1, : int(batch["attention_mask"][0].sum())][:, :READ]
+    """Return the first tokens of a batch's first text, shape (1, T), in either layout of `data.collate`."""
+    if "branches" in batch:  # a shared row: the prompt of its first example, and the first response
+        example, branch = batch["branches"][0, 0, :2]
+        text = (example == example[0]) & (branch <= 1)
+    else:
+        text = batch["attention_mask"][0].bool()
+
+    return batch["input_ids"][:1, text][:, :READ]
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, set_seed
 
-from llm_adapter.data.collate import collate
+from llm_adapter.data.collate import collate, collate_shared
 from llm_adapter.data.tokens import TokenizedExample
 from llm_adapter.loss import probes
 from llm_adapter.loss.head import replaced_head
@@ -17,12 +17,11 @@ from llm_adapter.loss.logprobs import (
 from llm_adapter.models import disable_dropout
 
 WORDS = 40
-BATCH = collate(
-    [
-        TokenizedExample(1, list(range(5, 25)), ([8, 9, 10, 11], [30])),
-        TokenizedExample(2, [5], ([1], [20])),
-    ]
-)
+EXAMPLES = [
+    TokenizedExample(1, list(range(5, 25)), ([8, 9, 10, 11], [30])),
+    TokenizedExample(2, [5], ([1], [20])),
+]
+BATCH = collate(EXAMPLES)
 SIZE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 SIZE |= {"intermediate_size": 32, "max_position_embeddings": 64}
 IDS = {"vocab_size": WORDS, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
@@ -93,6 +92,16 @@ CAUSAL = {
     "mpt": ("mpt", MPT),
     "recurrent_gemma": ("recurrent_gemma", RECURRENT),
 }
+
+
+@pytest.mark.parametrize("layout", [collate, collate_shared])
+def test_short_row(layout):
+    """The row is the beginning of one text, however the batch is laid out."""
+    prompt, (chosen, _) = EXAMPLES[0].prompt, EXAMPLES[0].completions
+    assert probes.short_row(layout(EXAMPLES)).tolist() == [prompt + chosen]
+
+    long = TokenizedExample(1, list(range(100)), ([8], [9]))
+    assert probes.short_row(layout([long])).tolist() == [list(range(probes.READ))]
 
 
 STRONG = [
