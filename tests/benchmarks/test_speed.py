@@ -18,7 +18,7 @@ RECIPES = {  # side: the weights' precision, whether activations are computed ag
 }
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [pytest.param("ours", marks=pytest.mark.broad), "ours, lean"])
 def test_recipe(name):
     """A side is measured as its recipe says."""
     side = next(side for side in speed.SIDES if side.name == name)

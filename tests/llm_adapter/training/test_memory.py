@@ -73,7 +73,7 @@ print(peak() - imports)
     [
         pytest.param(False, False, False, marks=pytest.mark.broad),
         pytest.param(True, False, False, marks=pytest.mark.broad),
-        (True, True, False),
+        pytest.param(True, True, False, marks=pytest.mark.broad),
         (True, False, True),
     ],
 )
