@@ -13,13 +13,14 @@ from benchmarks.environment import require
 
 require("llm", "benchmarks.experiment")  # before the imports that need it
 
+from benchmarks import planned
 from benchmarks.smollm2_offline import plan as offline_plan
 from benchmarks.smollm2_offline import tables as offline
 from benchmarks.smollm2_online import plan as online_plan
 from benchmarks.smollm2_online import tables as online
 from mi_estimators.display import Table, jsonl, png, theme
 
-from . import offline_claims, online_claims, shared
+from . import offline_claims, online_claims
 from .claim import LEVEL, Claim
 from .figures import FIGURES
 
@@ -66,13 +67,13 @@ SECTIONS = {"full": FULL.model, "quick": offline_plan.QUICK.model}
 
 def rows_of(part: ModuleType, size: str) -> list[dict]:
     """Return the rows of a part at a size."""
-    return jsonl.read(shared.rows_of(Path(part.__file__ or "").parent, size), ["arm"])
+    return jsonl.read(planned.rows_of(Path(part.__file__ or "").parent, size), ["arm"])
 
 
 def counted(part: ModuleType, rows: list[dict], size: str) -> tuple[int, int, int]:
     """Return how many planned runs of a part have a row, how many are planned, and how many other runs there are."""
     keys = [run.key(part.SIZES[size]) for run in part.runs(part.SIZES[size])]
-    done = sum(shared.has_row(rows, key) for key in keys)
+    done = sum(planned.has_row(rows, key) for key in keys)
     return done, len(keys), sum("seconds" in row for row in rows) - done
 
 
@@ -91,7 +92,7 @@ def section(size: str, pictures: Path) -> str:
     """Return a model's part of the page, and write its figures."""
     name = SECTIONS[size]
     rows = {part: rows_of(part, size) for part in (offline_plan, online_plan)}
-    flag = shared.flag_of_size(size)
+    flag = planned.flag_of_size(size)
     commands = [
         f"python -m benchmarks.{part}{flag}" for part in ("smollm2_offline", "smollm2_online")
     ]
@@ -141,7 +142,7 @@ def slowly() -> str:
     rows = rows_of(offline_plan, SLOW.name)
     lines = offline_claims.slow_claims(rows, SLOW)
     runs = f"So far: {progress(counted(offline_plan, rows, SLOW.name))}. {SLOWLY}"
-    command = f"```sh\npython -m benchmarks.smollm2_offline{shared.flag_of_size(SLOW.name)}\n```"
+    command = f"```sh\npython -m benchmarks.smollm2_offline{planned.flag_of_size(SLOW.name)}\n```"
     parts = ["### Offline, at a tenth of the rate", command, runs]
     parts.append(Table(Claim._fields, lines).markdown())
     if rows:

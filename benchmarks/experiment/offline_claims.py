@@ -8,6 +8,7 @@ from typing import Any
 
 from scipy.stats import ttest_1samp
 
+from benchmarks.planned import has_row, row_named
 from benchmarks.smollm2_offline import compare, plan, tables
 from llm_adapter.evaluation.rates import bootstrap
 
@@ -26,7 +27,6 @@ from .claim import (
     holm,
     missing,
 )
-from .shared import has_row, row_named
 
 Rows = list[dict]
 

@@ -6,11 +6,11 @@ import math
 from collections.abc import Collection
 from statistics import fmean
 
+from benchmarks.planned import has_row
 from benchmarks.smollm2_online import plan, tables
 from llm_adapter.evaluation.rates import bootstrap, powers
 
 from .claim import AGAINST, ANSWERS, INTERVAL, NONE, OPEN, RULE, STANDS, Claim, counted, missing
-from .shared import has_row
 
 Rows = list[dict]
 

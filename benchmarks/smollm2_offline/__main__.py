@@ -18,7 +18,7 @@ from benchmarks.environment import require
 
 require("llm", "benchmarks.smollm2_offline")  # before the imports that need it
 
-from benchmarks.experiment import shared
+from benchmarks import planned
 from benchmarks.smollm2_arithmetic.records import rounded
 from llm_adapter.arguments.training import read_values
 from llm_adapter.data.load import prepare
@@ -76,14 +76,14 @@ def step_row(name: str, size: plan.Size, bench: Bench, data: Data) -> dict[str, 
     return {
         **{"size": size.name, "arm": name, **moved},
         **{"training": len(training), "prompts": len(held_out)},
-        "command": COMMAND + shared.flag_of_size(size.name),
+        "command": COMMAND + planned.flag_of_size(size.name),
     }
 
 
-def add_readings_of_start(book: shared.Book, size: plan.Size, bench: Bench, data: Data) -> None:
+def add_readings_of_start(book: planned.Book, size: plan.Size, bench: Bench, data: Data) -> None:
     """Add the rows that speak of the start itself, where they are missing."""
     if not book.has({"arm": "T1"}):
-        command = COMMAND + shared.flag_of_size(size.name)
+        command = COMMAND + planned.flag_of_size(size.name)
         row = {"size": size.name, "arm": "T1", **predictions(size, bench.start, data)}
         book.add(rounded({**row, "command": command}, 5))
 
@@ -104,7 +104,7 @@ def train(size: plan.Size, run: plan.Run, start: str, data: Data, bench: Bench) 
     flags += ["--output_dir", folder.as_posix()]
     shutil.rmtree(folder, ignore_errors=True)  # what a stopped run has left
     began, cpu = time.monotonic(), time.process_time()
-    command = f'{COMMAND}{shared.flag_of_size(size.name)} --only "{run.name}"'
+    command = f'{COMMAND}{planned.flag_of_size(size.name)} --only "{run.name}"'
     training, probe = Training(make_arguments(read_values(flags)), command), Probe(bench, run.seed)
     training.trainer.add_callback(probe)
     training.train()
@@ -127,7 +127,7 @@ def start_row(size: plan.Size, bench: Bench, data: Data) -> dict[str, Any]:
     return {
         **{"size": size.name, "arm": "start", "model": size.model, **facts(size, data)},
         **rounded(bench.finish(bench.reference, 0), 5),
-        "command": COMMAND + shared.flag_of_size(size.name),
+        "command": COMMAND + planned.flag_of_size(size.name),
     }
 
 
@@ -189,16 +189,16 @@ def hours(size: plan.Size, tried: plan.Size, seconds: dict[str, float], asked: i
 
 def main(argv: list[str] | None = None) -> int:
     """Run what is missing, then print the tables."""
-    options = shared.parser(COMMAND, __doc__, plan.SIZES).parse_args(argv)
-    size = shared.size_of(options, plan.SIZES)
+    options = planned.parser(COMMAND, __doc__, plan.SIZES).parse_args(argv)
+    size = planned.size_of(options, plan.SIZES)
     BUILD.mkdir(exist_ok=True)
     if options.pilot:
         print(pilot(size))
         return 0
 
-    path = shared.rows_of(plan.HERE, size.name)
+    path = planned.rows_of(plan.HERE, size.name)
     if not options.table:
-        book = shared.Book(path, options)
+        book = planned.Book(path, options)
         start = start_of(size)
         data = data_of(size, start)
         bench = Bench(size, start, data)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.experiment import shared, small_model
+from benchmarks import planned, small_model
 from benchmarks.smollm2_arithmetic import plan as arithmetic
 from llm_adapter.arguments.rollouts import RolloutArguments
 from llm_adapter.data.tokens import vocabulary_digest
@@ -83,7 +83,7 @@ def start_of(size: plan.Size) -> str:
     flags = ["--model", arithmetic.gguf().as_posix(), "--train_data", data.as_posix()]
     flags += ["--loss", "sft", "--max_dropped", "0.5", "--num_train_epochs", "1"]
     flags += ["--learning_rate", "2e-5", *plan.common(size), "--output_dir", folder.as_posix()]
-    shared.succeed(train_command(flags), "start")
+    planned.succeed(train_command(flags), "start")
 
     return folder.as_posix()
 

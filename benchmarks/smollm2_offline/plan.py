@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.experiment import small_model
+from benchmarks import small_model
 from llm_adapter.loss.objective import Objective, calibrated_mix
 from mi_estimators.theory import freeing_mix
 

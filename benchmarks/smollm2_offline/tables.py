@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import fmean, median
 
-from benchmarks.experiment.shared import row_named
+from benchmarks.planned import row_named
 from llm_adapter.evaluation.rates import bootstrap
 from mi_estimators.display import Table
 

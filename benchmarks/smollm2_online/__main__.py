@@ -17,7 +17,7 @@ from benchmarks.environment import require
 
 require("llm", "benchmarks.smollm2_online")  # before the imports that need it
 
-from benchmarks.experiment import shared, small_model
+from benchmarks import planned, small_model
 from benchmarks.smollm2_arithmetic.records import rounded
 from benchmarks.smollm2_offline import plan as offline_plan
 from benchmarks.smollm2_offline.data import start_of
@@ -74,7 +74,7 @@ def weights_of(size: plan.Size, level: dict[str, Any]) -> str:
 def level_row(size: plan.Size, level: float, rows: list[dict]) -> dict[str, Any]:
     """Choose the model and the task whose base success is nearest to a level; return their row."""
     if size is plan.FULL:
-        known = shared.row_named(rows, "candidates")
+        known = planned.row_named(rows, "candidates")
         assert known is not None  # they are asked first
         model, candidates = known["model"], known["right"]
     else:
@@ -100,7 +100,7 @@ def level_row(size: plan.Size, level: float, rows: list[dict]) -> dict[str, Any]
         **{"success": sum(right) / (len(right) * DRAWN), "right": right, "samples": DRAWN},
         "interval": list(bootstrap([count / DRAWN for count in right])),
         "zero_gradient": {n: zero_share(right, DRAWN, n) for n in (2, size.group)},
-        "command": COMMAND + shared.flag_of_size(size.name),
+        "command": COMMAND + planned.flag_of_size(size.name),
     }
 
 
@@ -122,7 +122,7 @@ def train(size: plan.Size, run: plan.Run, level: dict[str, Any]) -> dict[str, An
     out = BUILD / size.name / f"{run.name}.json"
     flags = run.flags(size, weights_of(size, level), tuple(level["task"]), out)
     began, cpu = time.monotonic(), time.process_time()
-    shared.succeed(online.main(flags), run.name)
+    planned.succeed(online.main(flags), run.name)
     journal = jsonl.read(out.with_suffix(".journal.jsonl"))
     command = json.loads(out.read_text(encoding="utf-8"))["command"]
     if size is plan.FULL:
@@ -199,7 +199,7 @@ def pilot(size: plan.Size) -> str:
         )
         flags += ["--rounds", f"{rounds}", "--eval_count", f"{asked}"]
         began = time.process_time()
-        shared.succeed(online.main(flags), "pilot")
+        planned.succeed(online.main(flags), "pilot")
         seconds[name] = time.process_time() - began
 
     a_round = (seconds["rounds"] - seconds["start"]) / 3
@@ -217,17 +217,17 @@ def pilot(size: plan.Size) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run what is missing, then print the tables."""
-    parser = shared.parser(COMMAND, __doc__, plan.SIZES)
+    parser = planned.parser(COMMAND, __doc__, plan.SIZES)
     options = parser.parse_args(argv)
-    size = shared.size_of(options, plan.SIZES)
+    size = planned.size_of(options, plan.SIZES)
     (BUILD / size.name).mkdir(parents=True, exist_ok=True)
     if options.pilot:
         print(pilot(size))
         return 0
 
-    path = shared.rows_of(plan.HERE, size.name)
+    path = planned.rows_of(plan.HERE, size.name)
     if not options.table:
-        book = shared.Book(path, options)
+        book = planned.Book(path, options)
         if size is plan.FULL and not book.has({"arm": "candidates"}):
             book.add(candidates_row(size))
 

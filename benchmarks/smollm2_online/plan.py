@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.experiment import small_model
+from benchmarks import small_model
 from benchmarks.smollm2_arithmetic.records import rounded
 from mi_estimators.theory import (
     escape_time_grpo,

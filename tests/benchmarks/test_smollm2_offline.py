@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import set_seed
 
-from benchmarks.experiment import shared
+from benchmarks import planned
 from benchmarks.smollm2_offline import __main__ as runner
 from benchmarks.smollm2_offline import compare, data, kernel, measures, plan, tables
 from llm_adapter.data.tokens import TokenizedExample
@@ -184,17 +184,17 @@ def test_processes(tmp_path):
     """Processes share the runs, and each run has one."""
 
     def names(part, *flags):
-        options = shared.parser("", "", plan.SIZES).parse_args(["--part", part, *flags])
-        book = shared.Book(tmp_path / "rows.jsonl", options)
+        options = planned.parser("", "", plan.SIZES).parse_args(["--part", part, *flags])
+        book = planned.Book(tmp_path / "rows.jsonl", options)
         runs = list(plan.runs(plan.TINY))
         return [run.name for run in book.missing(runs, lambda run: run.key(plan.TINY))]
 
     every = names("1/1")
     assert sorted(names("1/3") + names("2/3") + names("3/3")) == sorted(every)
     assert names("1/1", "--only", every[3]) == [every[3]]
-    options = shared.parser("", "", plan.SIZES).parse_args([])
+    options = planned.parser("", "", plan.SIZES).parse_args([])
     first = next(plan.runs(plan.TINY))
-    shared.Book(tmp_path / "rows.jsonl", options).add(first.key(plan.TINY))
+    planned.Book(tmp_path / "rows.jsonl", options).add(first.key(plan.TINY))
     assert names("1/1") == every[1:]
     assert names("1/1", "--hours", "-1") == []
 

@@ -1,4 +1,4 @@
-"""What the runners of the experiment share: flags, a file of rows, which runs are missing, and when to stop."""
+"""What planned runs share: the flags of their runners, a file of rows, which runs are missing, and when to stop."""
 
 from __future__ import annotations
 
