@@ -13,7 +13,6 @@ import torch
 
 import mi_estimators
 from mi_estimators import display
-from mi_estimators.display import jsonl
 
 from ..environment import require
 from . import packages, plan, protocol, tasks
@@ -79,7 +78,10 @@ def _parser() -> argparse.ArgumentParser:
         "--tasks", **many, default=["*"], help="laws of the suite to run (default: all)"
     )
     parser.add_argument(
-        "--redo", **many, default=[], help="estimators to run again; their old rows are dropped"
+        "--redo",
+        **many,
+        default=[],
+        help="estimators to run again on these laws and draws; the old rows are dropped",
     )
     parser.add_argument(
         "--seeds",
@@ -152,13 +154,16 @@ def _run(options: argparse.Namespace, out: Path) -> int:
 
     path = out / plan.FILE
     if not options.tables:
-        _drop(path, options.redo)
-        missing = plan.missing([*fits, *stairs], path)
+        every = [*fits, *stairs]
+        again = [fit for fit in every if _matches(fit.identity["estimator"], options.redo)]
+        missing = plan.missing(every, path, again)
         for package in dict.fromkeys(fit.package for fit in missing):
             trouble = packages.prepare(package, options.python)
             if trouble:
                 print(f"{package.name}: left out, {trouble}", file=sys.stderr)
                 missing = [fit for fit in missing if fit.package is not package]
+
+        plan.drop(missing, path)
         plan.run(missing, path, options.jobs)
 
     return _write(options.suite, fits, stairs, out)
@@ -202,13 +207,6 @@ def _chosen(patterns: Sequence[str]) -> list[tuple[packages.Package, str]]:
         raise ValueError(f"--only: expected some of {names}, got {' '.join(patterns)}")
 
     return chosen
-
-
-def _drop(path: Path, patterns: list[str]) -> None:
-    """Take the rows of these estimators out of the file."""
-    if patterns and path.exists():
-        kept = [row for row in plan.read(path) if not _matches(row["estimator"], patterns)]
-        jsonl.write(path, kept)
 
 
 def _write(

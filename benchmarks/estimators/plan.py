@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,10 +104,19 @@ def matching(fits: list[Fit], rows: list[Row]) -> list[Row]:
     return [by_key[_key(fit.identity)] for fit in fits if _key(fit.identity) in by_key]
 
 
-def missing(fits: list[Fit], path: Path) -> list[Fit]:
-    """Return the fits that have no row in the file yet, or one with an error."""
+def missing(fits: list[Fit], path: Path, again: Sequence[Fit] = ()) -> list[Fit]:
+    """Return the fits that have no row in the file yet, or one with an error, or are run again."""
     done = {_key(row) for row in read(path) if "error" not in row}
+    done -= {_key(fit.identity) for fit in again}
     return [fit for fit in fits if _key(fit.identity) not in done]
+
+
+def drop(fits: list[Fit], path: Path) -> None:
+    """Take the rows of these fits out of the file."""
+    rows = read(path)
+    old = matching(fits, rows)
+    if old:
+        jsonl.write(path, [row for row in rows if row not in old])
 
 
 def run(fits: list[Fit], path: Path, jobs: int = 1) -> None:

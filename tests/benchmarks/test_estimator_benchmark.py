@@ -112,6 +112,34 @@ def test_failed_fits(tmp_path, monkeypatch):
     assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 1
 
 
+def test_redo(tmp_path, monkeypatch):
+    """What is run again loses its rows, once its environment is ready; all other rows stay."""
+    monkeypatch.setattr(packages, "fit", answered)
+    monkeypatch.setattr(packages, "prepare", lambda package, python: None)
+    chosen = "--only mi-estimators scikit-learn/ksg"
+    command = f"{ONE} {chosen} --seeds 2 --out {tmp_path}".split()
+    assert main(command) == 0
+    before = plan.read(tmp_path / "results.jsonl")
+    assert len(before) == 4
+
+    def other(*arguments):
+        return answered(*arguments) | {"estimate": 0.5}
+
+    def renewed(added):
+        """Run again; return estimator and seed of the rows that changed."""
+        main([*f"{ONE} {chosen} --out {tmp_path}".split(), *added])
+        rows = plan.read(tmp_path / "results.jsonl")
+        assert len(rows) == 4
+        return [(row["estimator"], row["seed"]) for row in rows if row not in before]
+
+    monkeypatch.setattr(packages, "fit", other)
+    monkeypatch.setattr(packages, "prepare", lambda package, python: "no network")
+    assert renewed(["--redo", "*"]) == []
+
+    monkeypatch.setattr(packages, "prepare", lambda package, python: None)
+    assert renewed(["--seeds", "1", "--redo", "mi-*"]) == [("mi-estimators", 0)]
+
+
 def test_table_numbers():
     peer = {"estimator": "p", "estimate": 1.3, "reported": 1.5, "held_out": 1.3, "fresh": True}
     ours = {"estimator": "o", "interval": [0.7, 0.9], "verdict": "ok"}
