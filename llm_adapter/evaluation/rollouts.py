@@ -24,6 +24,7 @@ from ..data.cache import tokenizer_digest
 from ..data.load import template_arguments
 from ..data.templates import check_template_arguments
 from ..data.tokens import prompt_ids
+from ..loss import probes
 from ..models import load_model
 from .sampling import Sample, prompt_text, sample
 from .tasks import Question, dataset, extract_number
@@ -71,7 +72,8 @@ def collect(
         `number` in it (or None), `right`, `finished`, its count of `tokens` and their `ids`.
 
     Raises:
-        ValueError: `path` is no journal, or one of other weights, template, questions, settings or verifier.
+        ValueError: `path` is no journal, or one of other weights, template, questions, settings or verifier; the
+            model's tokens see later ones.
     """
     greedy = arguments.temperature == 0
     texts = [question.text for question in questions]
@@ -92,6 +94,11 @@ def collect(
         path.write_bytes(b"")
         records = []
 
+    for question in questions[len(records) :][:1]:  # before the first response
+        ids = prompt_ids(prompt_text(question.text, tokenizer, template), tokenizer)
+        row = torch.tensor([ids[: probes.READ]], device=next(model.parameters()).device)
+        probes.refuse_lookahead(model, row)
+
     bar = tqdm(
         total=len(questions),
         initial=len(records),
@@ -100,7 +107,7 @@ def collect(
         disable=arguments.disable_tqdm,
     )
 
-    with bar, path.open("a", encoding="utf-8") as journal:
+    with bar:
         for start in range(len(records), len(questions), arguments.batch):
             batch = questions[start : start + arguments.batch]
             seed = hashlib.sha256(f"{arguments.seed} {start}".encode()).digest()[:7]
@@ -126,9 +133,10 @@ def collect(
                 for question, prompt, responses in zip(batch, prompts, drawn, strict=True)
             ]
 
-            journal.write("".join(json.dumps(record) + "\n" for record in new))
-            journal.flush()
-            os.fsync(journal.fileno())
+            with path.open("a", encoding="utf-8") as journal:
+                journal.write("".join(json.dumps(record) + "\n" for record in new))
+                journal.flush()
+                os.fsync(journal.fileno())
             records += new
             bar.update(len(new))
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM, set_seed
 
 from llm_adapter.evaluation import rollouts
 from llm_adapter.models import load_tokenizer
@@ -74,6 +75,25 @@ def test_foreign_journal(make, contents, tmp_path, calls, monkeypatch, capsys, c
     message = "a journal of the same weights, template, questions, settings and verifier, got"
     assert message in capsys.readouterr().err
     assert contents(tmp_path) == before
+
+
+def test_lookahead(make, tmp_path, monkeypatch, capsys):
+    """A model whose tokens see later ones is refused before it is asked, and leaves no journal."""
+
+    def encoder(arguments):
+        set_seed(0)
+        sizes = {"vocab_size": 384, "hidden_size": 32, "intermediate_size": 32}
+        config = AutoConfig.for_model("bert", **sizes, num_hidden_layers=2, num_attention_heads=2)
+        model = AutoModelForCausalLM.from_config(config).eval()
+        with torch.no_grad():
+            for weight in model.parameters():  # the past hardly matters to small ones
+                weight.mul_(4 if weight.ndim > 1 else 1)
+        return model
+
+    monkeypatch.setattr(rollouts, "load", encoder)
+    assert make(tmp_path / "a.jsonl", "--count 2") == 2
+    assert "model: expected a causal LM, got BertLMHeadModel" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_fingerprint(scaled):
