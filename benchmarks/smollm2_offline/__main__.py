@@ -96,7 +96,11 @@ def add_readings_of_start(book: planned.Book, size: plan.Size, bench: Bench, dat
 
 
 def train(size: plan.Size, run: plan.Run, start: str, data: Data, bench: Bench) -> dict[str, Any]:
-    """Train a run while it is measured; return its row."""
+    """Train a run while it is measured; return its row.
+
+    Raises:
+        SystemExit: a signal has ended the training early.
+    """
     folder = BUILD / f"{size.name}-run-{run.name.replace('/', '-').replace(' ', '')}"
     flags = ["--model", start, "--train_data", data.train.as_posix()]
     flags += ["--learning_rate", f"{size.learning_rate}", "--max_steps", f"{size.steps}"]
@@ -107,8 +111,11 @@ def train(size: plan.Size, run: plan.Run, start: str, data: Data, bench: Bench) 
     command = f'{COMMAND}{planned.flag_of_size(size.name)} --only "{run.name}"'
     training, probe = Training(make_arguments(read_values(flags)), command), Probe(bench, run.seed)
     training.trainer.add_callback(probe)
-    training.train()
+    whole = training.train()
     shutil.rmtree(folder, ignore_errors=True)
+    if not whole:  # a signal has ended it
+        raise SystemExit(f"{run.name}: stopped before its end; the same command begins it again")
+
     row = {
         **run.key(size),
         "model": size.model,

@@ -2,6 +2,8 @@
 
 import json
 import math
+import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from benchmarks.smollm2_offline import compare, data, kernel, measures, plan, ta
 from llm_adapter.data.tokens import TokenizedExample
 from llm_adapter.evaluation.sampling import sample_ids
 from llm_adapter.models import load_model
+from mi_estimators.display import jsonl
 from mi_estimators.theory import freeing_mix, win_rate_score
 
 
@@ -131,6 +134,28 @@ def test_one_run(bench):
     assert run.name in here["command"]
     rows = [here, runner.start_row(plan.TINY, measured, drawn)]
     assert "| MIO | gradient | 1 |" in tables.tables(rows, plan.TINY)
+
+
+def test_stopped_run(bench, monkeypatch):
+    """A run that a signal ends early is no row."""
+
+    def stop(self, args, state, control, **_):
+        if state.global_step == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(measures.Probe, "on_step_begin", stop)
+    start, drawn, measured = bench
+    with pytest.raises(SystemExit, match="stopped before its end"):
+        runner.train(plan.TINY, plan.Run("MIO"), start, drawn, measured)
+
+
+@pytest.mark.parametrize("size", [plan.FULL, plan.SLOW, plan.QUICK], ids=lambda size: size.name)
+def test_whole_rows(size):
+    """The rows that are kept are of runs that came to their end."""
+    rows = jsonl.read(planned.rows_of(Path(runner.__file__).parent, size.name))
+    curves = [row["steps"] for row in rows if "steps" in row]
+    assert curves
+    assert all(steps == list(range(0, size.steps + 1, size.every)) for steps in curves)
 
 
 @torch.no_grad()
