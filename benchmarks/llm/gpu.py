@@ -238,6 +238,8 @@ def ours(settings: dict, law: Any, negatives: int, flags: str, tiny: bool) -> di
         meter = Clock()
         trainer.add_callback(meter)
         trainer.train()
+        if trainer.stopped_by:  # it catches signals, to end after a step
+            raise KeyboardInterrupt
 
     row = meter.row(examples, size, negatives, weights_of(model), tiny)
     tokens = max(

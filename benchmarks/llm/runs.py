@@ -100,7 +100,7 @@ def launch(script: str, peer: bool, fields: dict, name: str) -> dict:
     """Run a script of this folder on a job, in a process of its own; return what `meter.answer` printed.
 
     Raises:
-        RuntimeError: the process failed; the message has its last line.
+        RuntimeError: the process failed, and the message has its last line; or a signal ended its training early.
     """
     job = Path(fields["out"]) / "job.json"
     job.write_text(json.dumps(fields), encoding="utf-8")
@@ -123,4 +123,9 @@ def launch(script: str, peer: bool, fields: dict, name: str) -> dict:
     if done.returncode:
         raise RuntimeError(f"{name}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
 
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    outcome = json.loads(done.stdout.strip().splitlines()[-1])
+    took, steps = len(outcome["cpu_seconds"]), fields["training"]["max_steps"]
+    if took < steps:
+        raise RuntimeError(f"{name}: stopped after {took} of {steps} steps")
+
+    return outcome

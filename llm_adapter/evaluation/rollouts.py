@@ -94,8 +94,8 @@ def collect(
         path.write_bytes(b"")
         records = []
 
-    for question in questions[len(records) :][:1]:  # before the first response
-        ids = prompt_ids(prompt_text(question.text, tokenizer, template), tokenizer)
+    if len(records) < len(questions):
+        ids = prompt_ids(prompt_text(texts[len(records)], tokenizer, template), tokenizer)
         row = torch.tensor([ids[: probes.READ]], device=next(model.parameters()).device)
         probes.refuse_lookahead(model, row)
 

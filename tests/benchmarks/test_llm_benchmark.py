@@ -89,6 +89,15 @@ def test_a_failed_run_is_named(monkeypatch, capsys, tmp_path):
         runs.run("TRL", "builtin", "sigmoid", PAIRS, 1)
 
 
+def test_a_stopped_run_is_no_row(tmp_path):
+    """A training that a signal ended early is refused: its steps are not those that were asked for."""
+    script = tmp_path / "stopped.py"
+    script.write_text("print('{\"cpu_seconds\": [1.0]}')")
+    fields = {"out": str(tmp_path), "training": {"max_steps": 2}}
+    with pytest.raises(RuntimeError, match="ours: stopped after 1 of 2 steps"):
+        runs.launch(str(script), False, fields, "ours")
+
+
 def test_small_measurements(
     capsys,
 ):
